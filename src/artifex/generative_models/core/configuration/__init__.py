@@ -1,0 +1,29 @@
+"""All configs of the library. Nothing here imports JAX, so the command line can read configs quickly."""
+
+from artifex.generative_models.core.configuration.base import (
+    Config,
+    ConfigError,
+    config,
+    config_kinds,
+    from_mapping,
+)
+from artifex.generative_models.core.configuration.models import ModelConfig
+from artifex.generative_models.core.configuration.schedules import (
+    ConstantScheduleConfig,
+    CyclicalScheduleConfig,
+    ExponentialScheduleConfig,
+    LinearScheduleConfig,
+    PiecewiseScheduleConfig,
+    ScheduleConfig,
+    WarmupCosineScheduleConfig,
+)
+from artifex.generative_models.core.configuration.serialization import (
+    from_json,
+    from_yaml,
+    json_schema,
+    load_mapping,
+    load_yaml,
+    to_json,
+    to_mapping,
+    to_yaml,
+)

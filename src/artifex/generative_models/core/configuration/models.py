@@ -1,0 +1,39 @@
+"""What the configs of all model families share."""
+
+import math
+
+from artifex.generative_models.core.configuration.base import Config, config
+from artifex.generative_models.core.configuration.fields import PositiveInt, Shape
+
+
+@config()
+class ModelConfig(Config):
+    """A model of one example, given a condition or not.
+
+    Attributes:
+        event_shape: shape of one example, channels first.
+        num_classes: conditions are class labels in [0, num_classes); None: they are not.
+        condition_shape: conditions are arrays of this shape; None: they are not.
+    """
+
+    event_shape: Shape = (1, 8, 8)
+    num_classes: PositiveInt | None = None
+    condition_shape: Shape | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_classes is not None and self.condition_shape is not None:
+            raise ValueError(
+                "give `num_classes` (conditions are labels) or `condition_shape` (they are arrays), not both"
+            )
+
+    @property
+    def event_size(self) -> int:
+        """Number of entries of one example."""
+        return math.prod(self.event_shape)
+
+    @property
+    def condition_size(self) -> int:
+        """Length of the vector that a condition becomes (one-hot label or flattened array); 0: unconditional."""
+        if self.num_classes is not None:
+            return self.num_classes
+        return 0 if self.condition_shape is None else math.prod(self.condition_shape)

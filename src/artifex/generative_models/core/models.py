@@ -1,0 +1,336 @@
+"""Abstract bases of all models: the maths sees one example, the batch axis and `jit` stand here.
+
+A family's class is final: it fills in the private one-example methods. The public methods check shapes, give every
+example a key of its own, vmap, and compile once for each shape.
+"""
+
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from artifex.generative_models.core.configuration import ModelConfig
+from artifex.generative_models.core.protocols import LossOutput
+from artifex.generative_models.core.random import check_key, example_keys
+
+
+class AbstractGenerativeModel(eqx.Module):
+    """A model that can be trained and sampled. Conditions, where a model takes them, have a batch axis too."""
+
+    config: eqx.AbstractVar[ModelConfig]
+
+    @abc.abstractmethod
+    def _generate_one(self, condition: PyTree[Array] | None, *, key: Key[Array, ""]) -> PyTree[Array]:
+        """One new example."""
+
+    @abc.abstractmethod
+    def _loss_batch(
+        self, x: PyTree[Array], condition: PyTree[Array] | None, *, key: Key[Array, ""], step: Array
+    ) -> LossOutput:
+        """The loss on a batch; `mean_loss` makes it from a loss of one example."""
+
+    def generate(
+        self,
+        n_samples: int,
+        *,
+        key: Key[Array, ""],
+        condition: PyTree[Array] | None = None,
+        chunk_size: int | None = None,
+    ) -> PyTree[Array]:
+        """New examples.
+
+        Args:
+            n_samples: how many.
+            key: sample `i` is made with `fold_in(key, i)`, so it does not depend on `n_samples` or the chunks.
+            condition: one for each sample, or a single one for all; None for an unconditional model.
+            chunk_size: at most so many samples at once, where all together would not fit in memory.
+
+        Returns:
+            Examples with a leading axis of length `n_samples`.
+        """
+        check_key(key)
+        if n_samples < 1:
+            raise ValueError(f"`n_samples` must be at least 1; got {n_samples}")
+        condition = conditions_for(self.config, condition, n_samples)
+        chunk = n_samples if chunk_size is None else min(chunk_size, n_samples)
+        if chunk < 1:
+            raise ValueError(f"`chunk_size` must be at least 1; got {chunk_size}")
+        keys = example_keys(key, n_samples)
+        parts = [_generate(self, *part) for part in _chunks((keys, condition), n_samples, chunk)]
+        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_samples], *parts)
+
+    def loss(
+        self,
+        x: PyTree[Array],
+        condition: PyTree[Array] | None = None,
+        *,
+        key: Key[Array, ""],
+        step: int | Array | None = None,
+    ) -> LossOutput:
+        """What training minimises, averaged over a batch.
+
+        Args:
+            x: batch of examples, shape `(batch, *event_shape)`.
+            condition: batch of conditions, for a conditional model.
+            key: randomness of the loss.
+            step: training step, for weights that change during training; None: as at the end of training.
+        """
+        check_key(key)
+        x, condition = checked_batch(self.config, x, condition)
+        last = jnp.iinfo(jnp.int32).max
+        return _loss(self, x, condition, key, jnp.asarray(last if step is None else step, jnp.int32))
+
+
+class AbstractDensityModel(AbstractGenerativeModel):
+    """A model that also says how probable examples are."""
+
+    log_prob_kind: eqx.AbstractClassVar[str]
+
+    @abc.abstractmethod
+    def _log_prob_one(
+        self, x: PyTree[Array], condition: PyTree[Array] | None, *, key: Key[Array, ""] | None
+    ) -> Float[Array, ""]:
+        """Log-density of one example, in nats."""
+
+    def log_prob(
+        self,
+        x: PyTree[Array],
+        *,
+        condition: PyTree[Array] | None = None,
+        key: Key[Array, ""] | None = None,
+    ) -> Float[Array, " batch"]:
+        """Log-density (log-probability for discrete data) of each example, in nats.
+
+        `log_prob_kind` says whether it is exact, a lower bound or an estimate; the latter two need a key.
+
+        Args:
+            x: batch of examples, shape `(batch, *event_shape)`.
+            condition: batch of conditions, for a conditional model.
+            key: randomness of a bound or an estimate.
+        """
+        if key is None and self.log_prob_kind != "exact":
+            raise ValueError(f"log_prob of {type(self).__name__} is a {self.log_prob_kind}: it needs `key`")
+        return map_examples(type(self)._log_prob_one, self, x, condition, key)
+
+
+class AbstractLatentModel(AbstractGenerativeModel):
+    """A model that also maps examples to latent variables and back."""
+
+    @abc.abstractmethod
+    def _encode_one(
+        self, x: PyTree[Array], condition: PyTree[Array] | None, *, key: Key[Array, ""] | None
+    ) -> PyTree[Array]:
+        """Latents of one example: a posterior sample with a key, the posterior's centre without."""
+
+    @abc.abstractmethod
+    def _decode_one(self, z: PyTree[Array], condition: PyTree[Array] | None) -> PyTree[Array]:
+        """Mean of the examples that latents stand for."""
+
+    @abc.abstractmethod
+    def _interpolate_one(
+        self,
+        start: PyTree[Array],
+        end: PyTree[Array],
+        weight: Float[Array, ""],
+        condition: PyTree[Array] | None,
+    ) -> PyTree[Array]:
+        """The example at `weight` in [0, 1] on the way from `start` to `end` through latent space."""
+
+    def encode(
+        self, x: PyTree[Array], condition: PyTree[Array] | None = None, *, key: Key[Array, ""] | None = None
+    ) -> PyTree[Array]:
+        """Latents of a batch of examples: posterior samples with a key, the posteriors' centres without."""
+        return map_examples(type(self)._encode_one, self, x, condition, key)
+
+    def decode(self, z: PyTree[Array], condition: PyTree[Array] | None = None) -> PyTree[Array]:
+        """Means of the examples that a batch of latents stands for, shape `(batch, *event_shape)`."""
+        condition = conditions_for(self.config, condition, _batch_size(z))
+        return _decode(self, z, condition)
+
+    def reconstruct(
+        self, x: PyTree[Array], condition: PyTree[Array] | None = None, *, key: Key[Array, ""] | None = None
+    ) -> PyTree[Array]:
+        """Encode, then decode; shape of `x`."""
+        return map_examples(_reconstruct_one, self, x, condition, key)
+
+    def interpolate(
+        self,
+        start: PyTree[Array],
+        end: PyTree[Array],
+        num_steps: int,
+        condition: PyTree[Array] | None = None,
+    ) -> PyTree[Array]:
+        """Examples on the way from `start` to `end` through latent space, both ends included.
+
+        Args:
+            start: batch of examples.
+            end: as many examples.
+            num_steps: number of points on the way, at least 2.
+            condition: batch of conditions, for a conditional model.
+
+        Returns:
+            Shape `(batch, num_steps, *event_shape)`.
+        """
+        if num_steps < 2:
+            raise ValueError(f"`num_steps` counts both ends, so at least 2; got {num_steps}")
+        start, condition = checked_batch(self.config, start, condition)
+        end, _ = checked_batch(self.config, end, condition)
+        if _batch_size(start) != _batch_size(end):
+            raise ValueError(
+                f"`start` and `end` differ in length: {_batch_size(start)} and {_batch_size(end)}"
+            )
+        return _interpolate(self, start, end, jnp.linspace(0.0, 1.0, num_steps), condition)
+
+
+def mean_loss(
+    loss_one: Callable[..., tuple[Float[Array, ""], dict[str, Float[Array, ""]]]],
+    x: PyTree[Array],
+    condition: PyTree[Array] | None,
+    *,
+    key: Key[Array, ""],
+) -> LossOutput:
+    """Average over a batch of `loss_one(x, condition, key=...) -> (total, metrics)`."""
+    keys = example_keys(key, _batch_size(x))
+    totals, metrics = jax.vmap(lambda x, condition, key: loss_one(x, condition, key=key))(x, condition, keys)
+    return LossOutput(total=jnp.mean(totals), metrics=jax.tree.map(jnp.mean, metrics))
+
+
+def map_examples(
+    method: Callable[..., PyTree[Array]],
+    model: AbstractGenerativeModel,
+    x: PyTree[Array],
+    condition: PyTree[Array] | None,
+    key: Key[Array, ""] | None,
+    **options: Any,
+) -> PyTree[Array]:
+    """Check a batch and run `method(model, x, condition, key=..., **options)` on each example, compiled once.
+
+    Args:
+        method: a function of a module or a class: the same object in every call, or each call compiles again.
+        model: the model.
+        x: batch of examples, shape `(batch, *event_shape)`.
+        condition: batch of conditions, or None.
+        key: one key, split by example; None: `method` gets None.
+        options: static arguments; each new value compiles once.
+    """
+    x, condition = checked_batch(model.config, x, condition)
+    if key is not None:
+        check_key(key)
+    return _map_examples(method, model, x, condition, key, options)
+
+
+def checked_batch(
+    config: ModelConfig, x: PyTree[Array], condition: PyTree[Array] | None
+) -> tuple[PyTree[Array], PyTree[Array] | None]:
+    """A batch and its conditions as JAX arrays.
+
+    Raises:
+        ValueError: the shape is not `(batch, *event_shape)`, the batch is empty, or the conditions do not fit.
+    """
+    if not hasattr(x, "shape") and isinstance(x, list | tuple | int | float):
+        x = jnp.asarray(x)
+    if hasattr(x, "shape"):
+        x = jnp.asarray(x)
+        if x.shape[1:] != config.event_shape or x.ndim == 0:
+            raise ValueError(
+                f"`x` must have shape (batch, {', '.join(map(str, config.event_shape))}); got {x.shape}."
+                + (" Add a batch axis: x[None]." if x.shape == config.event_shape else "")
+            )
+    if _batch_size(x) == 0:
+        raise ValueError("`x` is an empty batch")
+    return x, conditions_for(config, condition, _batch_size(x))
+
+
+def conditions_for(config: ModelConfig, condition: PyTree[Array] | None, num: int) -> PyTree[Array] | None:
+    """Conditions of `num` examples as a JAX array; a single one is repeated.
+
+    Raises:
+        ValueError: a condition is missing, or given to an unconditional model, or of another shape.
+        TypeError: labels are not integers.
+    """
+    if config.condition_size == 0:
+        if condition is not None:
+            raise ValueError(
+                "the model is unconditional, so it takes no `condition`; "
+                "set `num_classes` or `condition_shape` in its config to make it conditional"
+            )
+        return None
+    if condition is None:
+        wanted = "class labels" if config.num_classes else f"arrays of shape {config.condition_shape}"
+        raise ValueError(f"the model is conditional: `condition` must hold {wanted}, one for each example")
+    condition = jnp.asarray(condition)
+    shape = () if config.condition_shape is None else config.condition_shape
+    if config.num_classes is not None:
+        if not jnp.issubdtype(condition.dtype, jnp.integer):
+            raise TypeError(f"class labels are integers in [0, {config.num_classes}); got {condition.dtype}")
+        _check_labels(condition, config.num_classes)
+    if condition.shape == shape:
+        condition = jnp.broadcast_to(condition, (num, *shape))
+    if condition.shape != (num, *shape):
+        raise ValueError(f"`condition` must have shape {(num, *shape)} or {shape}; got {condition.shape}")
+    return condition
+
+
+def _check_labels(labels: Array, num_classes: int) -> None:
+    """Values are checked where they are known; inside a trace they are the data pipeline's responsibility."""
+    if isinstance(labels, jax.core.Tracer) or labels.size == 0:
+        return
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        raise ValueError(f"class labels must lie in [0, {num_classes}); got values from {low} to {high}")
+
+
+def _batch_size(tree: PyTree[Array]) -> int:
+    return jax.tree.leaves(tree)[0].shape[0]
+
+
+def _chunks(tree: PyTree[Array], num: int, chunk: int) -> list[PyTree[Array]]:
+    """Slices of equal length, the last filled up from the front, so that all share one compiled program."""
+    if chunk == num:
+        return [tree]
+    positions = jnp.arange(-(-num // chunk) * chunk) % num
+    return [
+        jax.tree.map(lambda leaf, i=i: leaf[positions[i : i + chunk]], tree)
+        for i in range(0, len(positions), chunk)
+    ]
+
+
+@eqx.filter_jit
+def _generate(model, keys, condition):
+    return jax.vmap(lambda key, condition: model._generate_one(condition, key=key))(keys, condition)
+
+
+@eqx.filter_jit
+def _loss(model, x, condition, key, step):
+    return model._loss_batch(x, condition, key=key, step=step)
+
+
+@eqx.filter_jit
+def _map_examples(method, model, x, condition, key, options):
+    if key is None:
+        return jax.vmap(lambda x, condition: method(model, x, condition, key=None, **options))(x, condition)
+    keys = example_keys(key, _batch_size(x))
+    return jax.vmap(lambda x, condition, key: method(model, x, condition, key=key, **options))(
+        x, condition, keys
+    )
+
+
+@eqx.filter_jit
+def _decode(model, z, condition):
+    return jax.vmap(model._decode_one)(z, condition)
+
+
+def _reconstruct_one(model, x, condition, *, key):
+    return model._decode_one(model._encode_one(x, condition, key=key), condition)
+
+
+@eqx.filter_jit
+def _interpolate(model, start, end, weights, condition):
+    def path(start, end, condition):
+        return jax.vmap(lambda weight: model._interpolate_one(start, end, weight, condition))(weights)
+
+    return jax.vmap(path)(start, end, condition)

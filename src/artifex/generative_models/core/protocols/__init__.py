@@ -1,0 +1,4 @@
+"""What a model promises."""
+
+from artifex.generative_models.core.protocols.models import DensityModel, GenerativeModel, LatentModel
+from artifex.generative_models.core.protocols.outputs import LossOutput
