@@ -88,7 +88,10 @@ def _as_model_config(config: Any) -> ModelConfig:
 
 
 def _import_family(config_class: type[ModelConfig]) -> None:
-    """Load the family that builds one of the library's configs: `configuration/vae.py` belongs to `models/vae`."""
+    """Load the family that builds one of the library's configs.
+
+    The family is the first name below `configuration`: `configuration/vae/gaussian.py` belongs to `models/vae`.
+    """
     module = config_class.__module__
     if module.startswith(_CONFIGS):
-        importlib.import_module(_FAMILIES + module.removeprefix(_CONFIGS))
+        importlib.import_module(_FAMILIES + module.removeprefix(_CONFIGS).split(".")[0])

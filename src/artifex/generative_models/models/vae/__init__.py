@@ -1,0 +1,1 @@
+"""Variational autoencoders. Importing the family registers the builders of all its configs."""
