@@ -12,7 +12,7 @@ that a YAML file can name it.
 import dataclasses
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import pydantic
 import pydantic.dataclasses
@@ -75,7 +75,7 @@ class Config:
         """A config for a short form of it, such as a number; what has no short form passes unchanged."""
         return value
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self: ConfigT, **changes: Any) -> ConfigT:
         """A copy with some fields changed, validated again."""
         return dataclasses.replace(self, **changes)
 
