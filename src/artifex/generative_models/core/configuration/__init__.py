@@ -8,6 +8,26 @@ from artifex.generative_models.core.configuration.base import (
     from_mapping,
 )
 from artifex.generative_models.core.configuration.models import ModelConfig
+from artifex.generative_models.core.configuration.networks import (
+    ConvDecoderConfig,
+    ConvEncoderConfig,
+    DecoderConfig,
+    EncoderConfig,
+    MLPDecoderConfig,
+    MLPEncoderConfig,
+)
+from artifex.generative_models.core.configuration.optimizers import (
+    AdamaxConfig,
+    AdamConfig,
+    AdamWConfig,
+    LionConfig,
+    MuonConfig,
+    OptimizerConfig,
+    RAdamConfig,
+    RMSPropConfig,
+    SGDConfig,
+)
+from artifex.generative_models.core.configuration.scaling import MeshConfig, ShardingRuleConfig
 from artifex.generative_models.core.configuration.schedules import (
     ConstantScheduleConfig,
     CyclicalScheduleConfig,
@@ -27,3 +47,4 @@ from artifex.generative_models.core.configuration.serialization import (
     to_mapping,
     to_yaml,
 )
+from artifex.generative_models.core.configuration.training import TrainingConfig
