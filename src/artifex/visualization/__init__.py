@@ -1,0 +1,53 @@
+"""Pictures: every function returns a matplotlib figure that shows itself in a notebook.
+
+The figures belong to nobody but the caller: pyplot knows nothing of them, so none pile up. The functions are
+loaded when first used, because matplotlib takes a second to import.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from artifex.visualization.curves import read_metrics, training_curves
+    from artifex.visualization.figures import save_figure
+    from artifex.visualization.images import image_grid, reconstructions, traversal
+    from artifex.visualization.latents import codebook_usage, latent_scatter
+    from artifex.visualization.pixels import contact_sheet, save_images
+
+_MODULES = {
+    "codebook_usage": "latents",
+    "contact_sheet": "pixels",
+    "image_grid": "images",
+    "latent_scatter": "latents",
+    "read_metrics": "curves",
+    "reconstructions": "images",
+    "save_figure": "figures",
+    "save_images": "pixels",
+    "training_curves": "curves",
+    "traversal": "images",
+}
+
+__all__ = [
+    "codebook_usage",
+    "contact_sheet",
+    "image_grid",
+    "latent_scatter",
+    "read_metrics",
+    "reconstructions",
+    "save_figure",
+    "save_images",
+    "training_curves",
+    "traversal",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
