@@ -81,7 +81,7 @@ def _as_model_config(config: Any) -> ModelConfig:
         is_file = isinstance(config, os.PathLike) or Path(config).suffix in (".yaml", ".yml")
         mapping = load_mapping(config if is_file else preset_path(str(config)))
         # An experiment's file holds the model as one of its parts.
-        return from_mapping(ModelConfig, mapping["model"] if "model" in mapping else mapping)
+        return from_mapping(ModelConfig, mapping.get("model", mapping))
     raise TypeError(
         f"`config` must be a model config, a mapping, a path or a preset's name; got {type(config).__name__}"
     )

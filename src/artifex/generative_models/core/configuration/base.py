@@ -186,7 +186,7 @@ def _report_as_config_errors(cls: type) -> None:
     """Make the constructor take nested mappings and report errors with path, requirement and fix."""
     validate = cls.__init__
 
-    def __init__(self: Any, **values: Any) -> None:
+    def init(self: Any, **values: Any) -> None:
         if type(self).kind is None:
             options = ", ".join(c.__name__ for c in config_kinds(type(self)).values())
             raise TypeError(f"{type(self).__name__} is abstract: build one of {options}")
@@ -200,4 +200,4 @@ def _report_as_config_errors(cls: type) -> None:
         except pydantic.ValidationError as error:
             raise _describe(type(self), error.errors(include_url=False)[0]) from None
 
-    cls.__init__ = __init__  # pyright: ignore[reportAttributeAccessIssue]
+    cls.__init__ = init  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,0 +1,3 @@
+"""Named, ready experiments."""
+
+from artifex.generative_models.zoo.presets import get, load, names
