@@ -7,6 +7,12 @@ from artifex.generative_models.core.configuration.base import (
     config_kinds,
     from_mapping,
 )
+from artifex.generative_models.core.configuration.likelihoods import (
+    BernoulliConfig,
+    DiscretizedLogisticConfig,
+    LikelihoodConfig,
+    NormalConfig,
+)
 from artifex.generative_models.core.configuration.models import ModelConfig
 from artifex.generative_models.core.configuration.networks import (
     ConvDecoderConfig,

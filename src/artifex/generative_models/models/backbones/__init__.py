@@ -1,0 +1,46 @@
+"""Networks that model families share.
+
+Each computes in the type of its weights and returns the type of its input.
+"""
+
+from artifex.generative_models.models.backbones.activations import activation_function
+from artifex.generative_models.models.backbones.coders import (
+    ConvDecoder,
+    ConvEncoder,
+    MLPDecoder,
+    MLPEncoder,
+    make_decoder,
+    make_encoder,
+)
+from artifex.generative_models.models.backbones.conditions import condition_vector
+from artifex.generative_models.models.backbones.convolutional import (
+    ConvGridDecoder,
+    ConvGridEncoder,
+    ResidualBlock,
+    make_grid_decoder,
+    make_grid_encoder,
+)
+from artifex.generative_models.models.backbones.layers import conv2d, group_norm, linear
+from artifex.generative_models.models.backbones.mlp import MLP
+from artifex.generative_models.models.backbones.stack import Stack
+
+__all__ = [
+    "MLP",
+    "ConvDecoder",
+    "ConvEncoder",
+    "ConvGridDecoder",
+    "ConvGridEncoder",
+    "MLPDecoder",
+    "MLPEncoder",
+    "ResidualBlock",
+    "Stack",
+    "activation_function",
+    "condition_vector",
+    "conv2d",
+    "group_norm",
+    "linear",
+    "make_decoder",
+    "make_encoder",
+    "make_grid_decoder",
+    "make_grid_encoder",
+]

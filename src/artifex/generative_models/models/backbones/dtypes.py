@@ -1,0 +1,9 @@
+"""Types in a network: it computes in the type of its weights and returns the type of its input."""
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+
+def output_dtype(x: Array) -> jnp.dtype:
+    """The type that a network returns for an input: its own, or float32 for integers and booleans."""
+    return x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.dtype(jnp.float32)

@@ -1,0 +1,55 @@
+"""Equal layers, one after the other, as one scanned module: compile time does not grow with depth."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Key, PyTree
+
+
+class Stack(eqx.Module):
+    """`num_layers` modules of one structure, applied in turn.
+
+    Attributes:
+        layers: one module whose arrays have a leading axis of length `num_layers`.
+        num_layers: how many.
+    """
+
+    layers: eqx.Module
+    num_layers: int = eqx.field(static=True)
+
+    def __init__(
+        self, make_layer: Callable[[Key[Array, ""]], eqx.Module], num_layers: int, *, key: Key[Array, ""]
+    ):
+        """Build the layers.
+
+        Args:
+            make_layer: called once, vmapped, with the key of a layer.
+            num_layers: how many, at least 1.
+            key: split into one key for each layer.
+        """
+        if num_layers < 1:
+            raise ValueError(f"`num_layers` must be at least 1; got {num_layers}")
+        self.layers = eqx.filter_vmap(make_layer)(jax.random.split(key, num_layers))
+        self.num_layers = num_layers
+
+    def __call__(self, x: PyTree[Array], *args: Any) -> PyTree[Array]:
+        """Apply `x = layer(x, *args)` for every layer; the type and shape of `x` must not change."""
+        return self.scan(lambda layer, x, _: (layer(x, *args), None), x, None)[0]
+
+    def scan(
+        self, step: Callable[..., tuple[PyTree, PyTree]], carry: PyTree[Array], xs: PyTree
+    ) -> tuple[PyTree, PyTree]:
+        """`carry, y = step(layer, carry, x)` for every layer, with per-layer inputs `xs` and outputs `y`.
+
+        Returns:
+            The last carry, and the outputs with a leading axis of length `num_layers`.
+        """
+        arrays, static = eqx.partition(self.layers, eqx.is_array)
+
+        def body(carry: PyTree, inputs: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+            layer, x = inputs
+            return step(eqx.combine(layer, static), carry, x)
+
+        return jax.lax.scan(body, carry, (arrays, xs), length=self.num_layers)
