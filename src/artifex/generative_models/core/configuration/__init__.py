@@ -7,6 +7,24 @@ from artifex.generative_models.core.configuration.base import (
     config_kinds,
     from_mapping,
 )
+from artifex.generative_models.core.configuration.data import (
+    BinarizedConfig,
+    DataConfig,
+    DequantizedConfig,
+    DigitsConfig,
+    DiscreteConfig,
+    FashionMNISTConfig,
+    IDXImagesConfig,
+    ImageDataConfig,
+    ImageDatasetConfig,
+    ImageFolderConfig,
+    ImageRepresentationConfig,
+    LogitConfig,
+    MNISTConfig,
+    NpzImagesConfig,
+    SymmetricConfig,
+    UnitIntervalConfig,
+)
 from artifex.generative_models.core.configuration.likelihoods import (
     BernoulliConfig,
     DiscretizedLogisticConfig,
