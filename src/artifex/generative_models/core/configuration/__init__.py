@@ -25,6 +25,7 @@ from artifex.generative_models.core.configuration.data import (
     SymmetricConfig,
     UnitIntervalConfig,
 )
+from artifex.generative_models.core.configuration.experiment import Experiment
 from artifex.generative_models.core.configuration.likelihoods import (
     BernoulliConfig,
     DiscretizedLogisticConfig,
@@ -62,6 +63,7 @@ from artifex.generative_models.core.configuration.schedules import (
     WarmupCosineScheduleConfig,
 )
 from artifex.generative_models.core.configuration.serialization import (
+    first_difference,
     from_json,
     from_yaml,
     json_schema,

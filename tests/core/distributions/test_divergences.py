@@ -1,0 +1,99 @@
+"""Every closed-form KL divergence against Monte Carlo, in standard errors."""
+
+import distrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from artifex.generative_models.core.distributions import (
+    bernoulli,
+    categorical,
+    discretized_logistic,
+    kl_divergence,
+    mixture,
+    monte_carlo_kl,
+    normal,
+)
+
+NUM_SAMPLES = 20_000
+PAIRS = {
+    "normal": (
+        normal(jnp.array([[0.3, -1.0]]), jnp.array([[0.5, 1.5]])),
+        normal(jnp.array([[0.0, 0.4]]), jnp.array([[1.0, 0.9]])),
+    ),
+    "bernoulli": (bernoulli(jnp.array([-1.0, 2.0, 0.1])), bernoulli(jnp.array([0.5, 0.5, -0.2]))),
+    "categorical": (
+        categorical(jnp.array([[0.1, 0.5, -1.0], [2.0, 0.0, 0.0]])),
+        categorical(jnp.array([[0.0, 0.0, 0.0], [0.3, -0.3, 1.0]])),
+    ),
+    # What distrax knows beyond these comes through the same function.
+    "beta": (distrax.Beta(2.0, 3.0), distrax.Beta(1.5, 1.0)),
+    "gamma": (distrax.Gamma(2.0, 1.0), distrax.Gamma(1.5, 2.0)),
+    "dirichlet": (
+        distrax.Dirichlet(jnp.array([1.0, 2.0, 3.0])),
+        distrax.Dirichlet(jnp.array([2.0, 2.0, 1.0])),
+    ),
+    "laplace": (distrax.Laplace(0.0, 1.0), distrax.Laplace(0.5, 2.0)),
+    "gumbel": (distrax.Gumbel(0.0, 1.0), distrax.Gumbel(0.5, 2.0)),
+    "uniform": (distrax.Uniform(0.0, 1.0), distrax.Uniform(-1.0, 2.0)),
+    "von_mises": (distrax.VonMises(0.0, 2.0), distrax.VonMises(0.5, 1.0)),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_closed_form_is_the_monte_carlo_mean(name, key):
+    """Within 4 standard errors; the uniform pair has none, its log-ratio is constant."""
+    p, q = PAIRS[name]
+    with jax.numpy_rank_promotion("allow"):  # distrax's own samplers rely on it
+        samples = p.sample(seed=key, sample_shape=(NUM_SAMPLES,))
+        ratios = np.array(jax.vmap(lambda x: p.log_prob(x) - q.log_prob(x))(samples), np.float64)
+        exact = kl_divergence(p, q)
+    assert exact.shape == ()
+    assert abs(ratios.mean() - exact) <= 4 * ratios.std() / NUM_SAMPLES**0.5 + 1e-5
+    assert abs(exact) > 0.01
+
+
+@pytest.mark.parametrize("name", ["normal", "bernoulli", "categorical"])
+def test_a_distribution_does_not_diverge_from_itself(name):
+    """Exactly 0."""
+    p, _ = PAIRS[name]
+    np.testing.assert_allclose(kl_divergence(p, p), 0.0, atol=1e-6)
+
+
+def test_bernoulli_divergence_of_certain_events():
+    """Probabilities that round to 0 or 1 give finite values and gradients."""
+    certain, even = jnp.array([100.0, -100.0]), jnp.zeros(2)
+    np.testing.assert_allclose(kl_divergence(bernoulli(certain), bernoulli(even)), 2 * np.log(2), rtol=1e-6)
+    gradient = jax.grad(lambda logits: kl_divergence(bernoulli(logits), bernoulli(even)))(certain)
+    assert np.isfinite(gradient).all()
+
+
+def test_monte_carlo_estimate(key):
+    """Close to the closed form, and there where none is known: a mixture of two equal parts is the part."""
+    p, q = PAIRS["normal"]
+    estimate = monte_carlo_kl(p, q, key=key, num_samples=NUM_SAMPLES)
+    np.testing.assert_allclose(estimate, kl_divergence(p, q), atol=0.05)
+    parts = mixture(jnp.zeros(2), normal(jnp.zeros((2, 3)), 1.0, batch_ndims=1))
+    np.testing.assert_allclose(
+        monte_carlo_kl(parts, normal(jnp.zeros(3), 1.0), key=key, num_samples=10), 0.0, atol=1e-5
+    )
+
+
+def test_errors_name_the_way_out(key):
+    """No closed form, other shapes, no samples."""
+    p = normal(jnp.zeros(2), 1.0)
+    parts = mixture(jnp.zeros(3), normal(jnp.zeros((3, 2)), 1.0, batch_ndims=1))
+    with pytest.raises(TypeError, match=r"Independent\(Normal\) and .*Mixture.*monte_carlo_kl"):
+        kl_divergence(p, parts)
+    with pytest.raises(TypeError, match="monte_carlo_kl"):
+        kl_divergence(parts, p)
+    logistic = discretized_logistic(jnp.zeros(2), 1.0)
+    with pytest.raises(TypeError, match="DiscretizedLogistic"):
+        kl_divergence(logistic, logistic)
+    with pytest.raises(TypeError, match="Bernoulli"):
+        kl_divergence(bernoulli(jnp.zeros(2)), p)
+    with pytest.raises(ValueError, match=r"one event shape; got \(2,\) and \(3,\)"):
+        kl_divergence(p, normal(jnp.zeros(3), 1.0))
+    with pytest.raises(ValueError, match="`num_samples` must be at least 1"):
+        monte_carlo_kl(p, p, key=key, num_samples=0)
