@@ -38,6 +38,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def first_difference(ours: Config, theirs: Config) -> str | None:
+    """Where two configs differ first, as a sentence for an error; None: nowhere.
+
+    >>> from artifex.generative_models.core.configuration import ConstantScheduleConfig
+    >>> first_difference(ConstantScheduleConfig(value=1.0), ConstantScheduleConfig(value=2.0))
+    '`value` is 2.0 there and 1.0 here'
+    """
+    return _first_difference(to_mapping(ours), to_mapping(theirs), ())
+
+
+def _first_difference(ours: Any, theirs: Any, path: tuple[str, ...]) -> str | None:
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for name in {**ours, **theirs}:
+            found = _first_difference(ours.get(name), theirs.get(name), (*path, name))
+            if found is not None:
+                return found
+        return None
+    return None if ours == theirs else f"`{'.'.join(path)}` is {theirs!r} there and {ours!r} here"
+
+
 def to_json(config: Config) -> str:
     """JSON text of a config, indented."""
     return json.dumps(to_mapping(config), indent=2)

@@ -1,0 +1,40 @@
+"""Options of a command, parsed by tyro from a dataclass: typed flags, help from its `Attributes` section."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import tyro
+
+OptionsT = TypeVar("OptionsT")
+
+# A flag that can only be switched on; its field is False without it.
+Switch = tyro.conf.FlagCreatePairsOff[bool]
+
+
+def parse(
+    options: type[OptionsT],
+    arguments: Sequence[str],
+    *,
+    command: str,
+    text: str,
+    default: OptionsT | None = None,
+) -> OptionsT:
+    """Options from arguments; a wrong one ends the program with code 2 and a suggestion.
+
+    A field that admits several kinds of config has the flags of the kind that `default` holds.
+
+    Args:
+        options: dataclass of the options.
+        arguments: what stands after the command.
+        command: as the user wrote it, for the help.
+        text: what the help says above the options.
+        default: values that hold without flags; None: those of the class.
+    """
+    return tyro.cli(
+        options,
+        args=list(arguments),
+        prog=f"artifex {command}",
+        description=text,
+        default=tyro.MISSING_NONPROP if default is None else default,
+        config=(tyro.conf.AvoidSubcommands,),
+    )
