@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax.core
@@ -168,7 +168,7 @@ def _checked_weight(weight: Any, name: str) -> Buffer | ScheduleConfig | Callabl
         return Buffer(jnp.asarray(weight, jnp.float32))
     if not callable(weight):
         raise TypeError(f"`weight` of {name!r} must be a number, a schedule or its config; got {weight!r}")
-    return weight
+    return cast(Callable[[Array], Array], weight)
 
 
 def _scalar(value: Any, what: str) -> Float[Array, ""]:
