@@ -8,7 +8,7 @@ multiple of `every` steps.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from artifex.generative_models.core.configuration import TrainingConfig
 
@@ -77,6 +77,7 @@ class Ended:
 Event = Started | Advanced | Reached | Logged | Ended
 
 
+@runtime_checkable
 class Run(Protocol):
     """A training run as callbacks see it.
 
@@ -110,6 +111,7 @@ class Run(Protocol):
         ...
 
 
+@runtime_checkable
 class Callback(Protocol):
     """Takes part in a training run.
 

@@ -59,7 +59,7 @@ def train_step(
     """
     key, _ = step_keys(state)
     gradient, model, metrics = _gradient(state, batch, key, precision, accumulate_steps)
-    norm = optax.global_norm(gradient)
+    norm = optax.tree.norm(gradient)
     finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss"])
 
     trainable, _ = partition_trainable(state.model)
