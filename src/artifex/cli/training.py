@@ -1,0 +1,60 @@
+"""The part of `artifex train` that needs JAX."""
+
+from pathlib import Path
+
+import jax
+
+from artifex.cli.messages import say
+from artifex.cli.pictures import sample_pictures, write_pictures
+from artifex.cli.report import evaluation_lines
+from artifex.generative_models.core.configuration import Experiment
+from artifex.generative_models.core.trainable import count_parameters
+from artifex.generative_models.training import InterruptedTrainingError
+from artifex.generative_models.zoo import RunResult, run_experiment
+from artifex.generative_models.zoo.folders import holds_run
+
+# Away from the numbers by which `run_experiment` splits the same seed.
+_PICTURES = 1 << 20
+
+
+def train(experiment: Experiment, run_dir: Path, *, resume: bool, overwrite: bool) -> int:
+    """Run an experiment with a progress bar, write its pictures, say what was reached and what to do next."""
+    key = jax.random.fold_in(jax.random.key(experiment.training.seed), _PICTURES)
+    verb = "going on with" if resume and holds_run(run_dir) else "training in"
+    say(f"{verb} {run_dir}, on {devices()}")
+    try:
+        result = run_experiment(
+            experiment,
+            run_dir,
+            resume=resume,
+            overwrite=overwrite,
+            callbacks=sample_pictures(experiment, run_dir, key=key),
+        )
+    except InterruptedTrainingError as interrupt:
+        say(
+            f"{interrupt.signal.name} after step {interrupt.step} of {experiment.training.num_steps}; the state is "
+            f"saved. To go on: artifex train {run_dir} --resume"
+        )
+        return 128 + interrupt.signal
+    pictures = write_pictures(result, run_dir, key=key)
+    print("\n".join(summary(result, run_dir, pictures)))
+    return 0
+
+
+def devices() -> str:
+    """The devices in words, as in `1 x cpu`."""
+    found = jax.devices()
+    return f"{len(found)} x {found[0].device_kind}"
+
+
+def summary(result: RunResult, run_dir: Path, pictures: list[str]) -> list[str]:
+    """What a run reached, in a few lines, and the commands to try next."""
+    steps = int(result.fit.state.step)
+    stopped = "" if result.fit.reason == "finished" else f" ({result.fit.reason})"
+    return [
+        f"{run_dir}: {steps} steps{stopped}, {count_parameters(result.model):,} parameters",
+        *(f"  {line}" for line in evaluation_lines(result.evaluation)),
+        f"Pictures: {', '.join(str(run_dir / name) for name in pictures)}",
+        f"Next: artifex generate {run_dir} --n 64 --out new.png",
+        f"      artifex evaluate {run_dir} --num-importance-samples 500",
+    ]
