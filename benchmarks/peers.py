@@ -1,7 +1,7 @@
 """Make the environment that the peers run in: `python -m benchmarks.peers FOLDER`.
 
-It is apart from the project's own environment: no peer is a dependency of artifex. A peer that requires far more
-than the measured code needs (avitai-artifex names about 270 packages) comes without its requirements; what its
+It is apart from the environment of the project: no peer is a dependency of artifex. A peer that requires more
+than its measured code needs (avitai-artifex: about 270 packages) comes without its requirements; what its
 models and loops import is listed here.
 """
 
@@ -32,6 +32,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "tqdm",
         "scikit-learn",
         "psutil",
+        "tomli-w",
     ),
     ("--no-deps", "avitai-artifex", "calibrax", "datarax"),
 )

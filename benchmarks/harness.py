@@ -1,0 +1,171 @@
+"""Side-by-side timing: every implementation in a process of its own, blocks in turn, ratios within a round.
+
+Noise of the machine hits all implementations alike, and a ratio of two blocks that ran one after the other loses
+most of it. The order is reversed from round to round, so that a drift cancels too.
+"""
+
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.worker import GO
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results"
+# A thread pool may spin for a moment after its work; the next process must not feel it.
+PAUSE_SECONDS = 0.2
+
+
+class WorkerError(RuntimeError):
+    """A worker process ended before its time; the message holds what it wrote."""
+
+
+class Worker:
+    """A process that holds one implementation.
+
+    Attributes:
+        about: what the implementation says of itself.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None):
+        self.name = name
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (as long as the process)
+        self._process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        try:
+            self.about = self._read()
+        except BaseException:
+            self.kill()
+            raise
+
+    def block(self) -> float:
+        """Seconds that one block takes."""
+        self._write(GO)
+        return self._read()["seconds"]
+
+    def close(self) -> dict[str, Any]:
+        """End the process; returns its last words."""
+        self._write("stop")
+        last = self._read()
+        self._process.wait()
+        self._close_files()
+        return last
+
+    def kill(self) -> None:
+        """End the process at once, if it still runs."""
+        self._process.kill()
+        self._process.wait()
+        self._close_files()
+
+    def _close_files(self) -> None:
+        for file in (self._process.stdin, self._process.stdout, self._errors):
+            file.close()
+
+    def _write(self, line: str) -> None:
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def _read(self) -> dict[str, Any]:
+        line = self._process.stdout.readline()
+        if not line:
+            code = self._process.wait()
+            self._errors.seek(0)
+            tail = "".join(self._errors.readlines()[-15:])
+            raise WorkerError(f"worker {self.name!r} ended with code {code}:\n{tail}")
+        return json.loads(line)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """Median, quartiles and extremes of repeated measurements."""
+
+    median: float
+    quartiles: tuple[float, float]
+    extremes: tuple[float, float]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Of at least two values."""
+        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(statistics.median(values), (low, high), (min(values), max(values)))
+
+    def __str__(self) -> str:
+        return f"{self.median:.3f} [{self.quartiles[0]:.3f}, {self.quartiles[1]:.3f}]"
+
+    def to_mapping(self, digits: int = 4) -> dict[str, Any]:
+        """For a result file."""
+        return {
+            "median": round(self.median, digits),
+            "quartiles": [round(value, digits) for value in self.quartiles],
+            "extremes": [round(value, digits) for value in self.extremes],
+        }
+
+
+def interleave(workers: Sequence[Worker], *, rounds: int, warmup: int) -> dict[str, list[float]]:
+    """Seconds of each block, by implementation and round.
+
+    Args:
+        workers: the implementations.
+        rounds: measured blocks of each.
+        warmup: blocks of each that are run before and dropped; compilation is in the first.
+    """
+    seconds: dict[str, list[float]] = {worker.name: [] for worker in workers}
+    for turn in range(warmup + rounds):
+        for worker in workers if turn % 2 == 0 else reversed(workers):
+            time.sleep(PAUSE_SECONDS)
+            elapsed = worker.block()
+            if turn >= warmup:
+                seconds[worker.name].append(elapsed)
+    return seconds
+
+
+def ratios(seconds: Mapping[str, Sequence[float]], of: str) -> dict[str, Spread]:
+    """Time of `of` over that of every other implementation, taken within rounds: below 1, `of` is faster."""
+    return {
+        name: Spread.of([ours / theirs for ours, theirs in zip(seconds[of], values, strict=True)])
+        for name, values in seconds.items()
+        if name != of
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers depend on; nothing that names the machine or its owner."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = lines[0].split(":", 1)[1].strip() if lines else model
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "cpu": model,
+        "cores": cores,
+        "system": platform.system(),
+        "load_average_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def write_result(name: str, result: Mapping[str, Any], folder: Path = RESULTS) -> Path:
+    """Write a result file, `<name>.json`, in one piece."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    temporary = path.with_suffix(".json.tmp")
+    dated = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), **result}
+    temporary.write_text(json.dumps(dated, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    return path

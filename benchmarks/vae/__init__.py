@@ -1,0 +1,1 @@
+"""One VAE training problem in several implementations, each a worker process."""

@@ -1,0 +1,174 @@
+"""A VAE's training step, epoch by epoch: Artifex beside hand-written JAX, avitai-artifex and PyTorch.
+
+    python -m benchmarks.vae_step --peers-python PATH [--sizes mnist|digits] [--rounds 20]
+
+Every implementation starts from the same weights and must give the same loss on them, or nothing is timed.
+"""
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Spread, Worker, WorkerError, interleave, machine, ratios, write_result
+from benchmarks.vae.problem import PROBLEMS, Given, Problem, load_problem, reference_losses, save_problem
+
+OURS = "artifex fit"
+TOLERANCE = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class Implementation:
+    """A worker: its module below `benchmarks.vae`, and further arguments.
+
+    Attributes:
+        is_peer: whether it runs in the environment of the peers.
+    """
+
+    module: str
+    arguments: tuple[str, ...] = ()
+    is_peer: bool = False
+
+
+IMPLEMENTATIONS = {
+    OURS: Implementation("artifex_loop", ("fit",)),
+    "artifex train step": Implementation("artifex_loop", ("step",)),
+    "jax.jit loop": Implementation("jax_loop", ("jit",)),
+    "jax scan epoch": Implementation("jax_loop", ("scan",)),
+    "avitai staged epoch": Implementation("avitai", is_peer=True),
+    "torch eager": Implementation("pytorch", ("eager",), is_peer=True),
+    "torch compile": Implementation("pytorch", ("compile",), is_peer=True),
+}
+
+
+def check(worker: Worker, given: Given) -> None:
+    """Compare an implementation's losses with float64 NumPy.
+
+    Raises:
+        ValueError: it does other maths.
+    """
+    problem = given.problem
+    wanted = {
+        "narrow_loss": reference_losses(given.narrow, given.batch, problem)["loss"],
+        "kl": reference_losses(given.initial, given.batch, problem)["kl"],
+    }
+    for name, value in wanted.items():
+        got = worker.about[name]
+        if not abs(got - value) <= TOLERANCE * abs(value):
+            raise ValueError(
+                f"{worker.name}: `{name}` must be {value:.6f}; got {got:.6f}: not the same maths"
+            )
+
+
+def start(name: str, folder: Path, peers_python: str | None) -> Worker:
+    """Start the worker of an implementation."""
+    implementation = IMPLEMENTATIONS[name]
+    python = peers_python if implementation.is_peer else sys.executable
+    if python is None:
+        raise WorkerError("no peers' environment: make one with benchmarks.peers, give --peers-python")
+    module = f"benchmarks.vae.{implementation.module}"
+    return Worker(name, [python, "-m", module, str(folder), *implementation.arguments])
+
+
+def measure(
+    problem: Problem, names: Sequence[str], peers_python: str | None, *, rounds: int, warmup: int
+) -> dict[str, Any]:
+    """Check and time implementations; what does not start is named in the result with the reason."""
+    conditions = machine()
+    workers: list[Worker] = []
+    absent: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        save_problem(folder, problem)
+        given = load_problem(folder)
+        first_seconds, last = {}, {}
+        try:
+            for name in names:
+                try:
+                    worker = start(name, folder, peers_python)
+                    workers.append(worker)
+                    check(worker, given)
+                    first_seconds[name] = worker.block()
+                except WorkerError as error:
+                    if name == OURS:
+                        raise
+                    absent[name] = str(error).strip().splitlines()[-1]
+                    workers = [known for known in workers if known.name != name]
+                    print(f"{name}: left out\n{error}", file=sys.stderr)
+            seconds = interleave(workers, rounds=rounds, warmup=warmup)
+            for worker in workers:
+                last[worker.name] = worker.close()
+        except BaseException:
+            for worker in workers:
+                worker.kill()
+            raise
+    per_block = problem.steps_per_block
+    return {
+        "machine": conditions,
+        "problem": {**dataclasses.asdict(problem), "steps_per_block": per_block},
+        "rounds": rounds,
+        "implementations": {
+            worker.name: {
+                **worker.about,
+                **last[worker.name],
+                "first_block_seconds": round(first_seconds[worker.name], 2),
+                "step_milliseconds": Spread.of(
+                    [1e3 * value / per_block for value in seconds[worker.name]]
+                ).to_mapping(),
+            }
+            for worker in workers
+        },
+        "left_out": absent,
+        "ratios": {
+            f"{OURS} / {name}": spread.to_mapping() for name, spread in ratios(seconds, of=OURS).items()
+        },
+        "block_seconds": {name: [round(value, 5) for value in values] for name, values in seconds.items()},
+    }
+
+
+def report(result: Mapping[str, Any]) -> str:
+    """The table that the command prints."""
+    lines = [f"{'':22}{'ms per step':>26}{'first block':>13}{'final loss':>12}   {OURS} takes"]
+    for name, values in result["implementations"].items():
+        step = values["step_milliseconds"]
+        spread = f"{step['median']:.3f} [{step['quartiles'][0]:.3f}, {step['quartiles'][1]:.3f}]"
+        ratio = result["ratios"].get(f"{OURS} / {name}")
+        times = (
+            f"   {ratio['median']:.2f} [{ratio['quartiles'][0]:.2f}, {ratio['quartiles'][1]:.2f}] of its time"
+            if ratio
+            else ""
+        )
+        first, loss = values["first_block_seconds"], values["final_loss"]
+        lines.append(f"{name:22}{spread:>26}{first:>11.2f} s{loss:>12.2f}{times}")
+    lines += [f"{name:22}left out: {reason}" for name, reason in result["left_out"].items()]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.vae_step", description=__doc__.split("\n")[0])
+    parser.add_argument("--peers-python", help="Python of the environment that benchmarks.peers makes")
+    parser.add_argument("--sizes", choices=sorted(PROBLEMS), action="append", help="default: all")
+    parser.add_argument("--only", action="append", choices=list(IMPLEMENTATIONS), help="besides artifex fit")
+    parser.add_argument("--rounds", type=int, default=20, help="measured blocks of each")
+    parser.add_argument("--warmup", type=int, default=3, help="blocks of each that are dropped")
+    parser.add_argument("--dry-run", action="store_true", help="write no result file")
+    options = parser.parse_args(arguments)
+    names = [name for name in IMPLEMENTATIONS if not options.only or name in (OURS, *options.only)]
+    for sizes in options.sizes or sorted(PROBLEMS):
+        result = measure(
+            PROBLEMS[sizes], names, options.peers_python, rounds=options.rounds, warmup=options.warmup
+        )
+        print(f"{sizes}:\n{report(result)}\n", flush=True)
+        if not options.dry_run:
+            command = f"python -m benchmarks.vae_step --peers-python PYTHON --sizes {sizes}"
+            command += f" --rounds {options.rounds} --warmup {options.warmup}"
+            write_result(f"vae_step_{sizes}", {"benchmark": "vae_step", "command": command, **result})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
