@@ -36,3 +36,20 @@ class ArrayRows:
     def rows(self, indices: Int[np.ndarray, " batch"]) -> dict[str, PyTree[np.ndarray]]:
         """The examples at `indices`."""
         return jax.tree.map(lambda array: array[indices], self.arrays)
+
+
+class RowSubset:
+    """Some rows of another source."""
+
+    def __init__(self, source: RowSource, indices: Int[np.ndarray, " size"]):
+        """Row `i` is row `indices[i]` of `source`."""
+        self._source = source
+        self._indices = indices
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self._indices)
+
+    def rows(self, indices: Int[np.ndarray, " batch"]) -> dict[str, PyTree[np.ndarray]]:
+        """The examples at `indices`."""
+        return self._source.rows(self._indices[indices])

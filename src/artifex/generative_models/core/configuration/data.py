@@ -1,9 +1,13 @@
 """Configs of data: which examples, how they are split, and the representation in which a model sees them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from artifex.generative_models.core.configuration.base import Config, config
 from artifex.generative_models.core.configuration.fields import Fraction, NonNegativeInt, PositiveInt
+
+NumLevels = Annotated[int, Field(ge=2, le=65536)]
 
 
 @config()
@@ -68,7 +72,7 @@ class NpzImagesConfig(ImageDatasetConfig):
     test_images: str | None = None
     test_labels: str | None = None
     channels: Literal["first", "last"] = "first"
-    num_levels: PositiveInt = 256
+    num_levels: NumLevels = 256
 
     def __post_init__(self) -> None:
         if self.test_images is not None and (self.labels is None) != (self.test_labels is None):

@@ -1,6 +1,6 @@
 """Configs of likelihoods: the distribution of the data around what a decoder puts out."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,12 +10,19 @@ from artifex.generative_models.core.configuration.fields import PositiveFloat
 
 @config()
 class LikelihoodConfig(Config):
-    """The distribution of one example, given a network's output."""
+    """The distribution of one example, given a network's output.
+
+    `support` says what the entries of an example are, in the words of `Representation.support`.
+    """
+
+    support: ClassVar[str] = "unknown"
 
 
 @config("bernoulli")
 class BernoulliConfig(LikelihoodConfig):
     """Entries in {0, 1}. For entries between 0 and 1 the loss is a cross-entropy and not a log-density."""
+
+    support: ClassVar[str] = "binary"
 
 
 @config("normal")
@@ -28,6 +35,8 @@ class NormalConfig(LikelihoodConfig):
             "predicted": one for each entry, from the network.
         min_scale: lower limit of a learned or predicted scale; without one a perfect fit has infinite density.
     """
+
+    support: ClassVar[str] = "real"
 
     scale: PositiveFloat = 1.0
     scale_source: Literal["fixed", "learned", "predicted"] = "fixed"
@@ -51,6 +60,8 @@ class DiscretizedLogisticConfig(LikelihoodConfig):
             the network.
         min_scale: lower limit of the scale.
     """
+
+    support: ClassVar[str] = "levels"
 
     num_levels: Annotated[int, Field(ge=2)] = 256
     low: float = 0.0

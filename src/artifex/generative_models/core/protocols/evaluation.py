@@ -1,0 +1,46 @@
+"""What evaluation asks of models, as structural types."""
+
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Array, Float, Key, PyTree
+
+from artifex.generative_models.core.configuration import LikelihoodConfig
+
+
+@runtime_checkable
+class HasELBO(Protocol):
+    """Has lower bounds of log p(x)."""
+
+    def elbo(self, x: PyTree[Array], condition: Any = None, *, key: Key[Array, ""]) -> Float[Array, " batch"]:
+        """The evidence lower bound of each example, in nats, from one sample of its latents."""
+        ...
+
+    def importance_weighted_bound(
+        self, x: PyTree[Array], condition: Any = None, *, key: Key[Array, ""], num_samples: int
+    ) -> Float[Array, " batch"]:
+        """The bound from `num_samples` importance samples (Burda et al. 2016, arXiv:1509.00519), in nats."""
+        ...
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """A model's config that names the distribution of the data around what is decoded."""
+
+    @property
+    def likelihood(self) -> LikelihoodConfig:
+        """That distribution."""
+        ...
+
+
+@runtime_checkable
+class HasCodes(Protocol):
+    """Has discrete latents."""
+
+    @property
+    def num_codes(self) -> int:
+        """Number of values that a code can take: codes lie in [0, num_codes)."""
+        ...
+
+    def encode(self, x: PyTree[Array], condition: Any = None, *, key: Any = None) -> PyTree[Array]:
+        """Integer codes of examples."""
+        ...

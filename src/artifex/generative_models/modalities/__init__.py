@@ -1,0 +1,9 @@
+"""Modalities: for each kind of data its data sets, its representations and its evaluation."""
+
+from artifex.generative_models.modalities.registry import (
+    Modality,
+    evaluate,
+    load_data,
+    modalities,
+    register_modality,
+)

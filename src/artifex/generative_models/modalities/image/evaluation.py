@@ -1,0 +1,243 @@
+"""Evaluation of models of pictures.
+
+    elbo                            evidence lower bound of log p(x), nats
+    importance_weighted_bound_k     the same from k importance samples
+    bits_per_dimension              -(bound + log_det) / (D log 2), with D the number of stored pixels times channels
+                                    and the bound the best that is asked for
+    reconstruction_mse              mean squared error of `decode(reconstruct(x))` against `decode(x)`, pixels in [0, 1]
+    codebook_perplexity             exp of the entropy of the codes over the whole set
+
+What a model cannot give is left out, with the reason in `Evaluation.unavailable`; what is asked for by name and
+cannot be given is an error.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+
+from artifex.data import AbstractDataset
+from artifex.generative_models.core.configuration import DiscretizedLogisticConfig
+from artifex.generative_models.core.evaluation import Evaluation, code_perplexity, estimate_mean
+from artifex.generative_models.core.protocols import HasCodes, HasELBO, HasLikelihood, LatentModel
+from artifex.generative_models.core.random import check_key
+from artifex.generative_models.modalities.image.representations import AbstractImageRepresentation
+from artifex.utils.messages import unknown_name
+
+METRICS = (
+    "elbo",
+    "importance_weighted_bound",
+    "bits_per_dimension",
+    "reconstruction_mse",
+    "codebook_perplexity",
+)
+
+
+def evaluate_images(
+    model: Any,
+    dataset: AbstractDataset,
+    *,
+    key: Key[Array, ""],
+    metrics: Sequence[str] | None = None,
+    num_importance_samples: int = 64,
+    batch_size: int = 256,
+    max_examples: int | None = None,
+) -> Evaluation:
+    """Metrics of a model on held-out pictures, each a mean over them with its standard error.
+
+    Args:
+        model: a trained model.
+        dataset: pictures with a representation of this modality.
+        key: randomness of bounds and representations, and of the choice of `max_examples`.
+        metrics: names out of `METRICS`; None: all that the model supports.
+        num_importance_samples: k of the importance-weighted bound.
+        batch_size: pictures at once.
+        max_examples: use so many pictures, chosen at random; None: all.
+
+    Raises:
+        LookupError: a metric's name is unknown.
+        ValueError: a metric that was asked for cannot be computed; the message says why.
+        FloatingPointError: a metric is not finite.
+    """
+    check_key(key)
+    representation = dataset.representation
+    if not isinstance(representation, AbstractImageRepresentation):
+        raise TypeError(
+            f"the data set's representation must be one of pictures; got {type(representation).__name__}. Give "
+            "the data set one, such as Dataset(arrays, UnitInterval(num_levels=256))."
+        )
+    for name, value in (("num_importance_samples", num_importance_samples), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1; got {value}")
+    reasons = {name: why_not(model, representation) for name, why_not in _OBSTACLES.items()}
+    names = _wanted(metrics, reasons, model)
+    subset_key, data_key, model_key = jax.random.split(key, 3)
+    columns = _Columns(model, dataset, names, num_importance_samples, data_key)
+    for start, positions, count in _padded_batches(len(dataset), batch_size, max_examples, key=subset_key):
+        columns.add(positions, count, key=jax.random.fold_in(model_key, start))
+    unavailable = {name: why for name, why in reasons.items() if why and metrics is None}
+    return Evaluation(columns.estimates(), unavailable)
+
+
+class _Columns:
+    """Values of each example, collected batch by batch."""
+
+    def __init__(
+        self,
+        model: Any,
+        dataset: AbstractDataset,
+        names: Sequence[str],
+        num_importance_samples: int,
+        data_key: Key[Array, ""],
+    ):
+        self._model = model
+        self._dataset = dataset
+        self._names = names
+        self._k = num_importance_samples
+        self._data_key = data_key
+        self._parts: dict[str, list[np.ndarray]] = {}
+
+    def add(self, positions: np.ndarray, count: int, *, key: Key[Array, ""]) -> None:
+        """Evaluate a batch and keep its first `count` rows."""
+        batch = self._dataset.batch(positions, key=self._data_key)
+        x, condition = batch["x"], batch.get("condition")
+        elbo_key, weighted_key = jax.random.split(key)
+        new: dict[str, Any] = {}
+        if "elbo" in self._names or self._best_bound == "elbo":
+            new["elbo"] = self._model.elbo(x, condition, key=elbo_key)
+        if "importance_weighted_bound" in self._names:
+            new["importance_weighted_bound"] = self._model.importance_weighted_bound(
+                x, condition, key=weighted_key, num_samples=self._k
+            )
+        if "bits_per_dimension" in self._names:
+            new["bits_per_dimension"] = self._bits(new[self._best_bound], positions)
+        if "reconstruction_mse" in self._names:
+            new["reconstruction_mse"] = self._squared_error(x, self._model.reconstruct(x, condition))
+        if "codebook_perplexity" in self._names:
+            codes = np.asarray(self._model.encode(x, condition))
+            new["codebook_perplexity"] = codes.reshape(len(codes), -1)
+        for name, values in new.items():
+            self._parts.setdefault(name, []).append(np.asarray(values)[:count])
+
+    def estimates(self) -> dict[str, Any]:
+        """Means over all examples."""
+        found = {}
+        for name in self._names:
+            values = np.concatenate(self._parts[name])
+            if name == "codebook_perplexity":
+                found[name] = code_perplexity(values, self._model.num_codes)
+            elif name == "importance_weighted_bound":
+                found[f"{name}_{self._k}"] = estimate_mean(values, what=name)
+            else:
+                found[name] = estimate_mean(values, what=name)
+        return found
+
+    @property
+    def _best_bound(self) -> str | None:
+        if "bits_per_dimension" not in self._names:
+            return None
+        return "importance_weighted_bound" if "importance_weighted_bound" in self._names else "elbo"
+
+    def _bits(self, bound: Array, positions: np.ndarray) -> np.ndarray:
+        data = self._dataset.rows(positions)["x"]
+        keys = self._dataset.keys(positions, key=self._data_key)
+        log_det = self._dataset.representation.log_det(data, key=keys)
+        return -(np.asarray(bound, np.float64) + np.asarray(log_det, np.float64)) / (
+            data[0].size * np.log(2.0)
+        )
+
+    def _squared_error(self, x: Array, reconstruction: Array) -> np.ndarray:
+        representation: Any = self._dataset.representation
+        seen, made = (
+            np.asarray(representation.decode(pictures), np.float64) / (representation.num_levels - 1)
+            for pictures in (x, reconstruction)
+        )
+        return np.mean((seen - made) ** 2, axis=tuple(range(1, seen.ndim)))
+
+
+def _padded_batches(
+    size: int, batch_size: int, max_examples: int | None, *, key: Key[Array, ""]
+) -> Iterator[tuple[int, np.ndarray, int]]:
+    """Positions in equal batches, so that one compiled program serves all, and how many of them count."""
+    if max_examples is not None and max_examples < 1:
+        raise ValueError(f"`max_examples` must be at least 1; got {max_examples}")
+    chosen = np.arange(size)
+    if max_examples is not None and max_examples < size:
+        # At random: files are often sorted by class.
+        chosen = np.sort(np.asarray(jax.random.permutation(key, size))[:max_examples])
+    batch_size = min(batch_size, len(chosen))
+    for start in range(0, len(chosen), batch_size):
+        positions = chosen[np.arange(start, start + batch_size) % len(chosen)]
+        yield start, positions, min(batch_size, len(chosen) - start)
+
+
+def _wanted(metrics: Sequence[str] | None, reasons: dict[str, str | None], model: Any) -> list[str]:
+    if metrics is None:
+        names = [name for name in METRICS if not reasons[name]]
+        if not names:
+            why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+            raise ValueError(f"no metric of pictures can be computed for {type(model).__name__} ({why})")
+        return names
+    if isinstance(metrics, str) or not metrics:
+        raise ValueError(f"`metrics` must be a list of names, at least one; got {metrics!r}")
+    for name in metrics:
+        if name not in METRICS:
+            raise LookupError(unknown_name("metric", name, METRICS))
+        if reasons[name]:
+            raise ValueError(f"{name} cannot be computed for {type(model).__name__}: {reasons[name]}")
+    return [name for name in METRICS if name in metrics]
+
+
+def _no_bound(model: Any, representation: AbstractImageRepresentation) -> str | None:
+    return None if isinstance(model, HasELBO) else "the model has no lower bound of log p(x)"
+
+
+def _no_bits(model: Any, representation: AbstractImageRepresentation) -> str | None:
+    """Bits are those of a code for the stored data: the likelihood must be one of what the representation gives."""
+    if reason := _no_bound(model, representation):
+        return reason
+    if not isinstance(model.config, HasLikelihood):
+        return "the model's config does not say which likelihood it has"
+    likelihood = model.config.likelihood
+    if likelihood.support != representation.support:
+        return (
+            f"a {likelihood.kind} likelihood is one of {_WORDS[likelihood.support]}, but "
+            f"{type(representation).__name__} gives {_WORDS[representation.support]}"
+        )
+    if not isinstance(likelihood, DiscretizedLogisticConfig):
+        return None
+    ends = np.array([0, representation.num_levels - 1], np.int32).reshape(2, 1, 1, 1)
+    low, high = np.asarray(representation.encode(ends)).reshape(2).tolist()
+    if (likelihood.num_levels, likelihood.low, likelihood.high) != (representation.num_levels, low, high):
+        return (
+            f"the likelihood has {likelihood.num_levels} levels from {likelihood.low} to {likelihood.high}, but the "
+            f"data have {representation.num_levels} from {low} to {high}"
+        )
+    return None
+
+
+def _no_reconstruction(model: Any, representation: AbstractImageRepresentation) -> str | None:
+    return None if isinstance(model, LatentModel) else "the model does not reconstruct"
+
+
+def _no_codes(model: Any, representation: AbstractImageRepresentation) -> str | None:
+    return None if isinstance(model, HasCodes) else "the model has no codes"
+
+
+_WORDS = {
+    "binary": "black and white pixels",
+    "levels": "equally spaced levels",
+    "real": "real numbers",
+    "tokens": "integers",
+    "unknown": "pixels of an unknown kind",
+}
+
+_OBSTACLES: dict[str, Callable[[Any, AbstractImageRepresentation], str | None]] = {
+    "elbo": _no_bound,
+    "importance_weighted_bound": _no_bound,
+    "bits_per_dimension": _no_bits,
+    "reconstruction_mse": _no_reconstruction,
+    "codebook_perplexity": _no_codes,
+}
