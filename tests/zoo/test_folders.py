@@ -84,7 +84,10 @@ def test_missing_run(tmp_path):
         load_experiment(tmp_path)
 
 
-def test_evaluation_is_json_also_where_values_are_not_finite(run_dir):
-    write_evaluation(run_dir, {"elbo": -3.5, "bound": float("nan"), "count": 4})
-    read = json.loads((run_dir / "evaluation.json").read_text())
-    assert read == {"elbo": -3.5, "bound": None, "count": 4}
+def test_evaluation_is_json(run_dir):
+    evaluation = {"elbo": {"value": -3.5, "standard_error": None, "num_examples": 4}}
+    write_evaluation(run_dir, evaluation)
+    assert json.loads((run_dir / "evaluation.json").read_text()) == evaluation
+    with pytest.raises(ValueError, match="JSON"):
+        write_evaluation(run_dir, {"elbo": float("nan")})
+    assert json.loads((run_dir / "evaluation.json").read_text()) == evaluation

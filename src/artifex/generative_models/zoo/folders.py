@@ -1,7 +1,6 @@
 """Run folders: what they hold, and that no run writes over another unasked."""
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -115,10 +114,7 @@ def begin_run_dir(run_dir: str | os.PathLike, experiment: Experiment, *, overwri
 
 
 def write_evaluation(run_dir: str | os.PathLike, evaluation: Mapping[str, Any]) -> None:
-    """Write measured values to the run folder as JSON; what is not finite becomes null."""
-    plain = {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in evaluation.items()
-    }
+    """Write measured values to the run folder, as JSON."""
+    text = json.dumps(dict(evaluation), indent=2, allow_nan=False)
     with atomic_path(Path(run_dir) / EVALUATION_FILE) as temporary:
-        temporary.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from jaxtyping import Array, Num
 
 from artifex.data import AbstractDataset, DataSplits
 from artifex.generative_models.core.configuration import Experiment, ModelConfig
+from artifex.generative_models.core.evaluation import Evaluation
 from artifex.generative_models.factory import create_model
 from artifex.generative_models.modalities import evaluate, load_data
 from artifex.generative_models.training import Callback, FitResult, fit, init_state, make_optimizer
@@ -36,7 +37,7 @@ class RunResult:
         model: the trained model.
         data: the data, as the model saw them.
         fit: how the training went.
-        evaluation: measured values on held-out data, by name.
+        evaluation: measured values on held-out data, by name; None: no data are held out.
         run_dir: where everything was written, or None.
     """
 
@@ -44,7 +45,7 @@ class RunResult:
     model: Any
     data: DataSplits
     fit: FitResult
-    evaluation: Mapping[str, float]
+    evaluation: Evaluation | None
     run_dir: Path | None
 
 
@@ -98,12 +99,10 @@ def run_experiment(
         validation=data.validation,
         progress=progress,
     )
-    evaluation: Mapping[str, float] = {}
     held_out = data.test or data.validation
-    if held_out is not None:
-        evaluation = evaluate(result.model, held_out, key=evaluation_key)
-    if run_dir is not None:
-        write_evaluation(run_dir, evaluation)
+    evaluation = None if held_out is None else evaluate(result.model, held_out, key=evaluation_key)
+    if run_dir is not None and evaluation is not None:
+        write_evaluation(run_dir, evaluation.to_mapping())
     return RunResult(
         experiment, result.model, data, result, evaluation, None if run_dir is None else Path(run_dir)
     )

@@ -1,0 +1,73 @@
+"""`artifex evaluate`: measure the model of a run folder."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from artifex.cli.messages import say
+from artifex.cli.options import Switch, parse
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `artifex evaluate`.
+
+    Attributes:
+        run_dir: the run folder, as `artifex train` left it.
+        split: which part of the data.
+        num_importance_samples: importance samples of the bound; more come nearer to the likelihood.
+        batch_size: examples at once.
+        max_examples: measure the first so many examples only; None: all.
+        seed: randomness of bounds and representations.
+        step: use the checkpoint of this step, not the newest.
+        json: print JSON instead of lines for people.
+    """
+
+    run_dir: Annotated[Path, tyro.conf.arg(name="run-dir"), tyro.conf.Positional]
+    split: Literal["test", "validation", "train"] = "test"
+    num_importance_samples: int | None = None
+    batch_size: int | None = None
+    max_examples: int | None = None
+    seed: int = 0
+    step: int | None = None
+    json: Switch = False
+
+
+def run(arguments: list[str]) -> int:
+    """Run `artifex evaluate`."""
+    options = parse(
+        Options,
+        arguments,
+        command="evaluate",
+        text="Measure the model of a run folder on data. Values stand with their standard errors.",
+    )
+    evaluation = _evaluate(options)
+    if options.json:
+        print(json.dumps(evaluation.to_mapping(), indent=2))
+        return 0
+    from artifex.cli.report import evaluation_lines
+
+    print("\n".join(evaluation_lines(evaluation)))
+    return 0
+
+
+def _evaluate(options: Options) -> Any:
+    import jax
+
+    from artifex.generative_models.modalities import evaluate, load_data
+    from artifex.generative_models.zoo import load_run
+
+    experiment, model = load_run(options.run_dir, step=options.step)
+    dataset = getattr(load_data(experiment.data), options.split)
+    if dataset is None:
+        raise ValueError(f"the run's data have no {options.split} part: choose another with --split")
+    given = {
+        name: value
+        for name in ("num_importance_samples", "batch_size", "max_examples")
+        if (value := getattr(options, name)) is not None
+    }
+    say(f"{options.split} data, {min(len(dataset), options.max_examples or len(dataset))} examples")
+    return evaluate(model, dataset, key=jax.random.key(options.seed), **given)
