@@ -69,6 +69,8 @@ class Config:
     """Base of all configs."""
 
     kind: ClassVar[str | None] = None
+    short_form: ClassVar[Mapping[str, Any] | None] = None
+    """JSON schema of what `coerce` takes, where there is a short form."""
 
     @classmethod
     def coerce(cls, value: Any) -> Any:
@@ -132,7 +134,7 @@ def from_mapping(base: type[ConfigT], mapping: Mapping[str, Any]) -> ConfigT:
         if base.kind is None:
             raise ConfigError(f"`kind` is required, one of: {', '.join(options)}", ("kind",))
         cls: type = base
-    elif kind not in options:
+    elif not isinstance(kind, str) or kind not in options:
         raise ConfigError(unknown_name(f"kind of {base.__name__}", kind, options), ("kind",))
     else:
         cls = options[kind]

@@ -1,6 +1,7 @@
 """Configs of schedules: functions from the training step to a number."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from artifex.generative_models.core.configuration.base import Config, config
 from artifex.generative_models.core.configuration.fields import (
@@ -17,6 +18,8 @@ from artifex.generative_models.core.configuration.fields import (
 @config()
 class ScheduleConfig(Config):
     """A function of the step. A plain number is short for a constant."""
+
+    short_form: ClassVar[Mapping[str, Any] | None] = {"type": "number"}
 
     @classmethod
     def coerce(cls, value: Any) -> Any:
@@ -79,7 +82,7 @@ class WarmupCosineScheduleConfig(ScheduleConfig):
 
     Attributes:
         peak: value after the warm-up.
-        end: value at the last step.
+        end: value from the end of the run on.
         warmup_steps: length of the warm-up, in steps; 0: a plain cosine decay.
         num_steps: length of warm-up and decay together; None: the length of the training run.
     """

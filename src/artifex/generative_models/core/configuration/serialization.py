@@ -110,6 +110,8 @@ def load_mapping(path: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"no config file at {path}")
     try:
         return _checked_mapping(_parse_yaml(path.read_text(encoding="utf-8")))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"in {path}: not a text file in UTF-8: {error}") from None
     except ConfigError as error:
         raise ConfigError(f"in {path}: {error}") from None
 
@@ -164,13 +166,16 @@ def _reference(base: type[Config], definitions: dict[str, Any]) -> dict[str, Any
             definitions[cls.__name__] = {}  # entered before its fields, which may refer back to it
             definitions[cls.__name__].update(_definition(cls, definitions))
     references = [{"$ref": f"#/$defs/{cls.__name__}"} for cls in options]
-    return references[0] if len(references) == 1 else {"oneOf": references}
+    schema = references[0] if len(references) == 1 else {"oneOf": references}
+    if base.kind is None:
+        schema = {**schema, "required": ["kind"]}
+    return schema if base.short_form is None else {"anyOf": [schema, dict(base.short_form)]}
 
 
 def _definition(cls: type[Config], definitions: dict[str, Any]) -> dict[str, Any]:
     hints = config_field_types(cls)
     properties: dict[str, Any] = {"kind": {"const": cls.kind}}
-    required = ["kind"]
+    required = []  # of `kind` too where several classes are possible, see `_reference`
     for field in dataclasses.fields(cls):
         properties[field.name] = _field_schema(cls, field.name, hints[field.name], definitions)
         default = _default(field)
