@@ -1,46 +1,20 @@
-"""`create_model`: the one way from a config to a model, and the registry behind it."""
+"""`create_model`: the one way from a config to a model."""
 
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from jaxtyping import Array, Key
 
 from artifex.configs import preset_path
 from artifex.generative_models.core.configuration import ModelConfig, from_mapping, load_mapping
 from artifex.generative_models.core.random import check_key
-from artifex.utils.messages import unknown_name
-
-BuilderT = TypeVar("BuilderT", bound=Callable[..., Any])
+from artifex.generative_models.core.registry import model_builder
 
 _CONFIGS = "artifex.generative_models.core.configuration."
 _FAMILIES = "artifex.generative_models.models."
-
-_BUILDERS: dict[type[ModelConfig], Callable[..., Any]] = {}
-
-
-def register_model(config_class: type[ModelConfig]) -> Callable[[BuilderT], BuilderT]:
-    """Decorator that names the builder of a config class: a model class, or a function.
-
-    The builder is called as `builder(config, key=key)`.
-
-        @register_model(MyConfig)
-        class MyModel(AbstractGenerativeModel): ...
-
-    Raises:
-        ValueError: another builder is registered for the class already.
-    """
-
-    def decorate(builder: BuilderT) -> BuilderT:
-        known = _BUILDERS.get(config_class)
-        if known is not None and _name(known) != _name(builder):
-            raise ValueError(f"{config_class.__name__} is built by {_name(known)} already")
-        _BUILDERS[config_class] = builder
-        return builder
-
-    return decorate
 
 
 def create_model(config: ModelConfig | Mapping[str, Any] | str | os.PathLike, *, key: Key[Array, ""]) -> Any:
@@ -58,18 +32,7 @@ def create_model(config: ModelConfig | Mapping[str, Any] | str | os.PathLike, *,
     check_key(key)
     config = _as_model_config(config)
     _import_family(type(config))
-    builder = _BUILDERS.get(type(config))
-    if builder is None:
-        names = [cls.__name__ for cls in _BUILDERS]
-        raise LookupError(
-            unknown_name("model config", type(config).__name__, names)
-            + " Register its builder with @register_model."
-        )
-    return builder(config, key=key)
-
-
-def _name(builder: Callable[..., Any]) -> str:
-    return f"{builder.__module__}.{builder.__qualname__}"
+    return model_builder(type(config))(config, key=key)
 
 
 def _as_model_config(config: Any) -> ModelConfig:

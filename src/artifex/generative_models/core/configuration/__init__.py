@@ -74,3 +74,16 @@ from artifex.generative_models.core.configuration.serialization import (
     to_yaml,
 )
 from artifex.generative_models.core.configuration.training import TrainingConfig
+from artifex.generative_models.core.configuration.vae import (
+    CapacityConfig,
+    ElboConfig,
+    GaussianMixturePriorConfig,
+    ImportanceWeightedConfig,
+    MMDConfig,
+    PriorConfig,
+    StandardNormalPriorConfig,
+    TotalCorrelationConfig,
+    VAEConfig,
+    VAEObjectiveConfig,
+    VampPriorConfig,
+)

@@ -103,7 +103,8 @@ def mixture(
 
 
 def _event(distribution: distrax.Distribution, batch_ndims: int) -> distrax.Distribution:
-    return distrax.Independent(distribution, len(distribution.batch_shape) - batch_ndims)
+    num_axes = len(distribution.batch_shape) - batch_ndims
+    return distrax.Independent(distribution, num_axes) if num_axes else distribution
 
 
 def _like(value: Array | float, reference: Array, name: str) -> Array:

@@ -1,1 +1,17 @@
 """Configs of the variational autoencoders: one file for each kind of latent variable."""
+
+from artifex.generative_models.core.configuration.vae.gaussian import VAEConfig
+from artifex.generative_models.core.configuration.vae.objectives import (
+    CapacityConfig,
+    ElboConfig,
+    ImportanceWeightedConfig,
+    MMDConfig,
+    TotalCorrelationConfig,
+    VAEObjectiveConfig,
+)
+from artifex.generative_models.core.configuration.vae.priors import (
+    GaussianMixturePriorConfig,
+    PriorConfig,
+    StandardNormalPriorConfig,
+    VampPriorConfig,
+)
