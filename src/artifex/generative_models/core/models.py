@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import ModelConfig
 from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.random import check_key, example_keys
@@ -38,7 +39,7 @@ class AbstractGenerativeModel(eqx.Module):
         n_samples: int,
         *,
         key: Key[Array, ""],
-        condition: PyTree[Array] | None = None,
+        condition: Arrays | None = None,
         chunk_size: int | None = None,
     ) -> PyTree[Array]:
         """New examples.
@@ -65,8 +66,8 @@ class AbstractGenerativeModel(eqx.Module):
 
     def loss(
         self,
-        x: PyTree[Array],
-        condition: PyTree[Array] | None = None,
+        x: Arrays,
+        condition: Arrays | None = None,
         *,
         key: Key[Array, ""],
         step: int | Array | None = None,
@@ -98,9 +99,9 @@ class AbstractDensityModel(AbstractGenerativeModel):
 
     def log_prob(
         self,
-        x: PyTree[Array],
+        x: Arrays,
         *,
-        condition: PyTree[Array] | None = None,
+        condition: Arrays | None = None,
         key: Key[Array, ""] | None = None,
     ) -> Float[Array, " batch"]:
         """Log-density (log-probability for discrete data) of each example, in nats.
@@ -141,28 +142,28 @@ class AbstractLatentModel(AbstractGenerativeModel):
         """The example at `weight` in [0, 1] on the way from `start` to `end` through latent space."""
 
     def encode(
-        self, x: PyTree[Array], condition: PyTree[Array] | None = None, *, key: Key[Array, ""] | None = None
+        self, x: Arrays, condition: Arrays | None = None, *, key: Key[Array, ""] | None = None
     ) -> PyTree[Array]:
         """Latents of a batch of examples: posterior samples with a key, the posteriors' centres without."""
         return map_examples(type(self)._encode_one, self, x, condition, key)
 
-    def decode(self, z: PyTree[Array], condition: PyTree[Array] | None = None) -> PyTree[Array]:
+    def decode(self, z: Arrays, condition: Arrays | None = None) -> PyTree[Array]:
         """Means of the examples that a batch of latents stands for, shape `(batch, *event_shape)`."""
         condition = conditions_for(self.config, condition, _batch_size(z))
         return _decode(self, z, condition)
 
     def reconstruct(
-        self, x: PyTree[Array], condition: PyTree[Array] | None = None, *, key: Key[Array, ""] | None = None
+        self, x: Arrays, condition: Arrays | None = None, *, key: Key[Array, ""] | None = None
     ) -> PyTree[Array]:
         """Encode, then decode; shape of `x`."""
         return map_examples(_reconstruct_one, self, x, condition, key)
 
     def interpolate(
         self,
-        start: PyTree[Array],
-        end: PyTree[Array],
+        start: Arrays,
+        end: Arrays,
         num_steps: int,
-        condition: PyTree[Array] | None = None,
+        condition: Arrays | None = None,
     ) -> PyTree[Array]:
         """Examples on the way from `start` to `end` through latent space, both ends included.
 
@@ -202,8 +203,8 @@ def mean_loss(
 def map_examples(
     method: Callable[..., PyTree[Array]],
     model: AbstractGenerativeModel,
-    x: PyTree[Array],
-    condition: PyTree[Array] | None,
+    x: Arrays,
+    condition: Arrays | None,
     key: Key[Array, ""] | None,
     **options: Any,
 ) -> PyTree[Array]:
@@ -224,7 +225,7 @@ def map_examples(
 
 
 def checked_batch(
-    config: ModelConfig, x: PyTree[Array], condition: PyTree[Array] | None
+    config: ModelConfig, x: Arrays, condition: Arrays | None
 ) -> tuple[PyTree[Array], PyTree[Array] | None]:
     """A batch and its conditions as JAX arrays.
 
@@ -245,7 +246,7 @@ def checked_batch(
     return x, conditions_for(config, condition, _batch_size(x))
 
 
-def conditions_for(config: ModelConfig, condition: PyTree[Array] | None, num: int) -> PyTree[Array] | None:
+def conditions_for(config: ModelConfig, condition: Arrays | None, num: int) -> PyTree[Array] | None:
     """Conditions of `num` examples as a JAX array; a single one is repeated.
 
     Raises:

@@ -8,6 +8,7 @@ from functools import singledispatch
 
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from artifex.generative_models.core.configuration import (
@@ -47,7 +48,7 @@ def _(config: ConstantScheduleConfig, num_steps: int | None = None) -> Schedule:
 def _(config: LinearScheduleConfig, num_steps: int | None = None) -> Schedule:
     length = _length(config, num_steps)
 
-    def schedule(step: int | Array) -> Array:
+    def schedule(step: ArrayLike) -> Array:
         progress = jnp.clip((jnp.asarray(step, jnp.float32) - config.delay_steps) / length, 0.0, 1.0)
         return config.start + (config.end - config.start) * progress
 
@@ -58,7 +59,7 @@ def _(config: LinearScheduleConfig, num_steps: int | None = None) -> Schedule:
 def _(config: CyclicalScheduleConfig, num_steps: int | None = None) -> Schedule:
     ramp = max(config.ramp_fraction * config.period_steps, 1e-6)
 
-    def schedule(step: int | Array) -> Array:
+    def schedule(step: ArrayLike) -> Array:
         position = jnp.asarray(step % config.period_steps, jnp.float32)
         value = config.start + (config.end - config.start) * jnp.clip(position / ramp, 0.0, 1.0)
         if config.num_cycles is None:
@@ -77,7 +78,7 @@ def _(config: WarmupCosineScheduleConfig, num_steps: int | None = None) -> Sched
         )
     decay = optax.cosine_decay_schedule(1.0, length - config.warmup_steps)
 
-    def schedule(step: int | Array) -> Array:
+    def schedule(step: ArrayLike) -> Array:
         step = jnp.asarray(step, jnp.float32)
         decayed = config.end + (config.peak - config.end) * decay(step - config.warmup_steps)
         # Step 0 already moves: the warm-up reaches the peak after `warmup_steps` updates.
@@ -90,7 +91,7 @@ def _(config: WarmupCosineScheduleConfig, num_steps: int | None = None) -> Sched
 
 @make_schedule.register
 def _(config: ExponentialScheduleConfig, num_steps: int | None = None) -> Schedule:
-    def schedule(step: int | Array) -> Array:
+    def schedule(step: ArrayLike) -> Array:
         factors = jnp.asarray(step, jnp.float32) / config.decay_steps
         return jnp.maximum(config.start * config.decay_rate**factors, config.end)
 

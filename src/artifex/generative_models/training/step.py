@@ -9,7 +9,7 @@ A step whose loss or gradient is not finite changes nothing. What happens then i
 `skip` the count goes on with the next batch; with `stop` the count stands still, and so does every later step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import equinox as eqx
@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
+from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import ShardingRuleConfig
 from artifex.generative_models.core.precision import Precision, cast_parameters
 from artifex.generative_models.core.trainable import partition_trainable, take_buffers
@@ -35,7 +36,7 @@ def step_keys(state: TrainState) -> tuple[Key[Array, ""], Key[Array, ""]]:
 
 def train_step(
     state: TrainState,
-    batch: dict[str, PyTree[Array]],
+    batch: Mapping[str, Arrays],
     *,
     optimizer: optax.GradientTransformation,
     ema_decay: float | None = None,
@@ -58,6 +59,7 @@ def train_step(
         The new state, and metrics of this step: those of the loss, `grad_norm`, and `finite` (1 or 0).
     """
     key, _ = step_keys(state)
+    batch = jax.tree.map(jnp.asarray, dict(batch))
     gradient, model, metrics = _gradient(state, batch, key, precision, accumulate_steps)
     norm = optax.tree.norm(gradient)
     finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss"])

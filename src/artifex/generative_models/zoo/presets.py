@@ -35,4 +35,4 @@ def load(name_or_path: str | os.PathLike) -> Experiment:
     is_name = isinstance(name_or_path, str) and name_or_path == Path(name_or_path).name
     if is_name and Path(name_or_path).suffix not in (".yaml", ".yml"):
         return get(str(name_or_path))
-    return load_yaml(Experiment, name_or_path)
+    return load_yaml(Experiment, Path(name_or_path))

@@ -4,6 +4,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Array, Float, Key, PyTree
 
+from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.protocols.outputs import LossOutput
 
 
@@ -15,9 +16,7 @@ class GenerativeModel(Protocol):
         """New examples; sample `i` depends on `fold_in(key, i)` and its condition alone."""
         ...
 
-    def loss(
-        self, x: PyTree[Array], condition: Any = None, *, key: Key[Array, ""], step: Any = None
-    ) -> LossOutput:
+    def loss(self, x: Arrays, condition: Any = None, *, key: Key[Array, ""], step: Any = None) -> LossOutput:
         """What training minimises, on a batch; `step` is for weights that change during training."""
         ...
 
@@ -32,7 +31,7 @@ class DensityModel(GenerativeModel, Protocol):
         ...
 
     def log_prob(
-        self, x: PyTree[Array], *, condition: Any = None, key: Key[Array, ""] | None = None
+        self, x: Arrays, *, condition: Any = None, key: Key[Array, ""] | None = None
     ) -> Float[Array, " batch"]:
         """Log-density (log-probability for discrete data) of each example, in nats."""
         ...
@@ -42,24 +41,20 @@ class DensityModel(GenerativeModel, Protocol):
 class LatentModel(GenerativeModel, Protocol):
     """Also maps examples to latent variables and back."""
 
-    def encode(
-        self, x: PyTree[Array], condition: Any = None, *, key: Key[Array, ""] | None = None
-    ) -> PyTree[Array]:
+    def encode(self, x: Arrays, condition: Any = None, *, key: Key[Array, ""] | None = None) -> PyTree[Array]:
         """Latents of examples: a posterior sample with a key, the posterior's centre without."""
         ...
 
-    def decode(self, z: PyTree[Array], condition: Any = None) -> PyTree[Array]:
+    def decode(self, z: Arrays, condition: Any = None) -> PyTree[Array]:
         """Mean of the examples that latents stand for."""
         ...
 
     def reconstruct(
-        self, x: PyTree[Array], condition: Any = None, *, key: Key[Array, ""] | None = None
+        self, x: Arrays, condition: Any = None, *, key: Key[Array, ""] | None = None
     ) -> PyTree[Array]:
         """Encode, then decode."""
         ...
 
-    def interpolate(
-        self, start: PyTree[Array], end: PyTree[Array], num_steps: int, condition: Any = None
-    ) -> PyTree[Array]:
+    def interpolate(self, start: Arrays, end: Arrays, num_steps: int, condition: Any = None) -> PyTree[Array]:
         """Examples on the way from `start` to `end` through latent space."""
         ...

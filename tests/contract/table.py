@@ -1,0 +1,115 @@
+"""Every public model, small: what stands here passes the whole contract."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from artifex.generative_models.core.configuration import (
+    BernoulliConfig,
+    CapacityConfig,
+    ConvDecoderConfig,
+    ConvEncoderConfig,
+    DiscretizedLogisticConfig,
+    GaussianMixturePriorConfig,
+    ImportanceWeightedConfig,
+    LinearScheduleConfig,
+    MLPDecoderConfig,
+    MLPEncoderConfig,
+    MMDConfig,
+    ModelConfig,
+    NormalConfig,
+    TotalCorrelationConfig,
+    VAEConfig,
+    VampPriorConfig,
+)
+from artifex.generative_models.factory import create_model
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One row of the table.
+
+    Attributes:
+        config: of a tiny model.
+        binary: whether its data are 0 and 1; else they are multiples of 1/16 from 0 to 1.
+        fit_steps: training steps in which it shall learn 8 examples.
+        fit_metric: the metric that must fall then.
+    """
+
+    config: ModelConfig
+    binary: bool = True
+    fit_steps: int = 300
+    fit_metric: str = "loss"
+
+
+_MLP: dict[str, Any] = {
+    "event_shape": (1, 8, 8),
+    "latent_size": 4,
+    "encoder": MLPEncoderConfig(hidden_sizes=(32,)),
+    "decoder": MLPDecoderConfig(hidden_sizes=(32,)),
+}
+_CONV: dict[str, Any] = {
+    "event_shape": (1, 8, 8),
+    "encoder": ConvEncoderConfig(channels=(8, 8)),
+    "decoder": ConvDecoderConfig(channels=(8, 8)),
+}
+_LEVELS = DiscretizedLogisticConfig(num_levels=17)
+
+TABLE: dict[str, Entry] = {
+    "vae_mlp_bernoulli": Entry(VAEConfig(**_MLP, likelihood=BernoulliConfig())),
+    "vae_conv_levels": Entry(VAEConfig(**_CONV, latent_size=4, likelihood=_LEVELS), binary=False),
+    "vae_normal_predicted": Entry(
+        VAEConfig(**_MLP, likelihood=NormalConfig(scale_source="predicted", scale=0.3)), binary=False
+    ),
+    "vae_labels": Entry(VAEConfig(**_MLP, num_classes=3)),
+    "vae_condition_conv": Entry(VAEConfig(**_CONV, latent_size=4, condition_shape=(2,))),
+    "vae_warmup": Entry(VAEConfig(**_MLP, kl_weight=LinearScheduleConfig(num_steps=20))),
+    "vae_capacity": Entry(
+        VAEConfig(**_MLP, objective=CapacityConfig(capacity=LinearScheduleConfig(end=4.0, num_steps=20)))
+    ),
+    "vae_iwae": Entry(VAEConfig(**_MLP, objective=ImportanceWeightedConfig(num_samples=5))),
+    "vae_dreg": Entry(VAEConfig(**_MLP, objective=ImportanceWeightedConfig(num_samples=5, estimator="dreg"))),
+    "vae_vamp": Entry(VAEConfig(**_MLP, prior=VampPriorConfig(num_components=6))),
+    "vae_mixture": Entry(VAEConfig(**_MLP, prior=GaussianMixturePriorConfig(num_components=6))),
+    "vae_total_correlation": Entry(VAEConfig(**_MLP, objective=TotalCorrelationConfig(dataset_size=8))),
+    "vae_mmd": Entry(VAEConfig(**_MLP, objective=MMDConfig(weight=10.0))),
+}
+
+
+def make(entry: Entry, *, seed: int = 0) -> Any:
+    """The model with every trainable leaf moved away from its start, so that no zero initialisation hides a path."""
+    from artifex.generative_models.core.trainable import partition_trainable
+    import equinox as eqx
+
+    model = create_model(entry.config, key=jax.random.key(seed))
+    trainable, rest = partition_trainable(model)
+    leaves, structure = jax.tree.flatten(trainable)
+    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
+    moved = [
+        leaf + 0.02 * jax.random.normal(k, leaf.shape, leaf.dtype)
+        for leaf, k in zip(leaves, keys, strict=True)
+    ]
+    return eqx.combine(jax.tree.unflatten(structure, moved), rest)
+
+
+def batch(entry: Entry, num: int, *, seed: int = 0) -> dict[str, Any]:
+    """Examples and, for a conditional model, conditions."""
+    rng = np.random.default_rng(seed)
+    shape = (num, *entry.config.event_shape)
+    x = rng.integers(0, 2, shape) if entry.binary else rng.integers(0, 17, shape) / 16
+    made: dict[str, Any] = {"x": jnp.asarray(x, jnp.float32)}
+    condition = conditions(entry, num, seed=seed)
+    return made if condition is None else {**made, "condition": condition}
+
+
+def conditions(entry: Entry, num: int, *, seed: int = 0) -> jax.Array | None:
+    """Conditions that fit a model, or None."""
+    rng = np.random.default_rng(seed + 1000)
+    if entry.config.num_classes is not None:
+        return jnp.asarray(rng.integers(0, entry.config.num_classes, num), jnp.int32)
+    if entry.config.condition_shape is not None:
+        return jnp.asarray(rng.normal(size=(num, *entry.config.condition_shape)), jnp.float32)
+    return None
