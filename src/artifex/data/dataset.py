@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Array, Int, Key, PyTree
 
 from artifex.data.batches import AbstractBatches, ResidentBatches, encoded
-from artifex.data.checks import checked_arrays
 from artifex.data.iterables import IterableBatches
 from artifex.data.sources.arrays import ArrayRows, RowSource
 from artifex.data.stream import StreamBatches
@@ -100,13 +99,14 @@ class Dataset(AbstractDataset):
 
     def __init__(
         self,
-        arrays: Mapping[str, PyTree[np.ndarray | Array]],
+        arrays: Mapping[str, Any] | np.ndarray | Array,
         representation: AbstractRepresentation | None = None,
     ):
         """A data set of arrays with one leading length.
 
         Args:
-            arrays: `"x"` and maybe `"condition"`; float64 becomes float32, 64-bit integers become int32.
+            arrays: `"x"` and maybe `"condition"`, or the array `x` alone; float64 becomes
+                float32, 64-bit integers become int32.
             representation: None: a model sees what is stored.
 
         Raises:
@@ -194,7 +194,7 @@ def as_dataset(data: Any) -> AbstractDataset:
     if isinstance(data, DataSplits):
         raise TypeError("a data set is one part of the splits: give `splits.train`, `.validation` or `.test`")
     if isinstance(data, Mapping | np.ndarray | jax.Array):
-        return Dataset(checked_arrays(data))
+        return Dataset(data)
     raise TypeError(
         f"data must be a Dataset, an array, or a mapping with 'x' and maybe 'condition'; got {type(data).__name__}"
     )

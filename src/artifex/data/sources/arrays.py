@@ -1,15 +1,16 @@
 """Rows by index: the one thing that a data set asks of where its examples lie."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
-from jaxtyping import Int, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from artifex.data.checks import checked_arrays, num_examples
 
 
+@runtime_checkable
 class RowSource(Protocol):
     """Stored examples that can be read by index, from several threads at once."""
 
@@ -25,7 +26,7 @@ class RowSource(Protocol):
 class ArrayRows:
     """Rows of arrays in memory."""
 
-    def __init__(self, arrays: Mapping[str, PyTree[np.ndarray]]):
+    def __init__(self, arrays: Mapping[str, Any] | np.ndarray | Array):
         """Check and keep the arrays; see `checked_arrays`."""
         self.arrays = checked_arrays(arrays)
 

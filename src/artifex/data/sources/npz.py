@@ -26,7 +26,8 @@ def read_npz(path: str | os.PathLike, names: Sequence[str]) -> dict[str, Shaped[
     """
     file = find_data(path)
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream:
+            arrays = np.load(stream, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise ValueError("it is a single array, not an npz archive")
             for name in names:
