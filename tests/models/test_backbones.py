@@ -29,7 +29,8 @@ from artifex.generative_models.models.backbones import (
     make_grid_decoder,
     make_grid_encoder,
 )
-from artifex.generative_models.models.backbones.convolutional import level_sizes, pixel_shuffle
+from artifex.generative_models.models.backbones.convolutional import level_sizes
+from artifex.generative_models.models.backbones.layers import pixel_shuffle
 
 
 @config("backbones_test")

@@ -87,3 +87,11 @@ from artifex.generative_models.core.configuration.vae import (
     VAEObjectiveConfig,
     VampPriorConfig,
 )
+from artifex.generative_models.core.configuration.vae.quantized import (
+    CodePriorConfig,
+    FSQConfig,
+    QuantizerConfig,
+    ResidualQuantizerConfig,
+    VectorQuantizerConfig,
+    VQVAEConfig,
+)

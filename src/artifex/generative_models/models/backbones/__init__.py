@@ -20,21 +20,32 @@ from artifex.generative_models.models.backbones.convolutional import (
     make_grid_decoder,
     make_grid_encoder,
 )
-from artifex.generative_models.models.backbones.layers import conv2d, group_norm, linear
+from artifex.generative_models.models.backbones.layers import apply_linear, conv2d, group_norm, linear
 from artifex.generative_models.models.backbones.mlp import MLP
 from artifex.generative_models.models.backbones.stack import Stack
+from artifex.generative_models.models.backbones.transformer import (
+    CausalAttention,
+    CausalTransformer,
+    KeyValueCache,
+    TransformerBlock,
+)
 
 __all__ = [
     "MLP",
+    "CausalAttention",
+    "CausalTransformer",
     "ConvDecoder",
     "ConvEncoder",
     "ConvGridDecoder",
     "ConvGridEncoder",
+    "KeyValueCache",
     "MLPDecoder",
     "MLPEncoder",
     "ResidualBlock",
     "Stack",
+    "TransformerBlock",
     "activation_function",
+    "apply_linear",
     "condition_vector",
     "conv2d",
     "group_norm",

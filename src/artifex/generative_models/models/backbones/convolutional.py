@@ -17,7 +17,13 @@ from artifex.generative_models.core.configuration import ConfigError, ConvDecode
 from artifex.generative_models.models.backbones.activations import activation_function
 from artifex.generative_models.models.backbones.conditions import check_condition_vector
 from artifex.generative_models.models.backbones.dtypes import output_dtype
-from artifex.generative_models.models.backbones.layers import conv2d, group_norm, linear
+from artifex.generative_models.models.backbones.layers import (
+    conv2d,
+    group_norm,
+    linear,
+    pixel_shuffle,
+    subpixel_conv2d,
+)
 from artifex.generative_models.models.backbones.stack import Stack
 
 
@@ -159,7 +165,7 @@ class ConvGridDecoder(eqx.Module):
         self.blocks = _blocks(config, condition_size, key=block_key)
         self.norms = tuple(group_norm(width) for width in config.channels)
         self.up = tuple(
-            _subpixel_conv(before, after, key=jax.random.fold_in(up_key, i))
+            subpixel_conv2d(before, after, key=jax.random.fold_in(up_key, i))
             for i, (before, after) in enumerate(itertools.pairwise(widths))
         )
         self.activation = activation_function(config.activation)
@@ -231,24 +237,6 @@ def level_sizes(
             )
         sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
     return sizes
-
-
-def pixel_shuffle(x: Float[Array, "four_channels h w"]) -> Float[Array, "channels two_h two_w"]:
-    """Four channels become 2x2 blocks of pixels: channel `4 c + 2 i + j` goes to pixel `(2h + i, 2w + j)`."""
-    channels, height, width = x.shape
-    x = x.reshape(channels // 4, 2, 2, height, width)
-    return x.transpose(0, 3, 1, 4, 2).reshape(channels // 4, 2 * height, 2 * width)
-
-
-def _subpixel_conv(in_channels: int, out_channels: int, *, key: Key[Array, ""]) -> eqx.nn.Conv2d:
-    """A convolution for `pixel_shuffle` that starts as nearest-neighbour upsampling, without checkerboards.
-
-    Source: Aitken et al. 2017, arXiv:1707.02937 (ICNR).
-    """
-    base = conv2d(in_channels, out_channels, key=key)
-    layer = eqx.nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1, key=key)
-    weight, bias = jnp.repeat(base.weight, 4, axis=0), jnp.zeros_like(layer.bias)
-    return eqx.tree_at(lambda layer: (layer.weight, layer.bias), layer, (weight, bias))
 
 
 def _blocks(

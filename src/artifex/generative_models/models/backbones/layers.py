@@ -3,20 +3,22 @@
 `scale` multiplies the standard deviation of the weights. Norms compute in float32, whatever their input's type.
 """
 
+from typing import TypeVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-_LAYER = eqx.nn.Linear | eqx.nn.Conv2d
+LayerT = TypeVar("LayerT", eqx.nn.Linear, eqx.nn.Conv2d)
 
 
 def linear(
     in_size: int, out_size: int, *, scale: float = 1.0, use_bias: bool = True, key: Key[Array, ""]
 ) -> eqx.nn.Linear:
     """Affine map of a vector `(in_size,)` to `(out_size,)`."""
-    layer = eqx.nn.Linear(in_size, out_size, use_bias=use_bias, key=key)
-    return _initialised(layer, in_size, scale, key)
+    layer = eqx.filter_eval_shape(eqx.nn.Linear, in_size, out_size, use_bias=use_bias, key=key)
+    return _with_weight(layer, _weight(layer.weight.shape, in_size, scale, key))
 
 
 def conv2d(
@@ -29,12 +31,26 @@ def conv2d(
     key: Key[Array, ""],
 ) -> eqx.nn.Conv2d:
     """Convolution of an odd kernel, padded so that stride 1 keeps the size and stride 2 halves it (up)."""
-    if kernel_size % 2 == 0:
-        raise ValueError(f"`kernel_size` must be odd, so that the output is centred; got {kernel_size}")
-    layer = eqx.nn.Conv2d(
-        in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, key=key
-    )
-    return _initialised(layer, in_channels * kernel_size**2, scale, key)
+    layer = _conv2d_shape(in_channels, out_channels, kernel_size, stride, key)
+    return _with_weight(layer, _weight(layer.weight.shape, in_channels * kernel_size**2, scale, key))
+
+
+def subpixel_conv2d(in_channels: int, out_channels: int, *, key: Key[Array, ""]) -> eqx.nn.Conv2d:
+    """Convolution to `4 * out_channels` for `pixel_shuffle`, at first nearest-neighbour upsampling.
+
+    Source: Shi et al. 2016, arXiv:1609.05158; the initialisation without checkerboards is that of Aitken et al.
+    2017, arXiv:1707.02937.
+    """
+    layer = _conv2d_shape(in_channels, 4 * out_channels, 3, 1, key)
+    weight = _weight((out_channels, *layer.weight.shape[1:]), in_channels * 9, 1.0, key)
+    return _with_weight(layer, jnp.repeat(weight, 4, axis=0))
+
+
+def pixel_shuffle(x: Float[Array, "four_channels h w"]) -> Float[Array, "channels two_h two_w"]:
+    """Four channels become 2x2 blocks of pixels: channel `4 c + 2 i + j` goes to pixel `(2h + i, 2w + j)`."""
+    channels, height, width = x.shape
+    x = x.reshape(channels // 4, 2, 2, height, width)
+    return x.transpose(0, 3, 1, 4, 2).reshape(channels // 4, 2 * height, 2 * width)
 
 
 def group_norm(channels: int) -> eqx.nn.GroupNorm:
@@ -58,10 +74,25 @@ def _fits(channels: int, groups: int) -> bool:
     return groups == 1 or channels // groups >= 4
 
 
-def _initialised(layer: _LAYER, fan_in: int, scale: float, key: Key[Array, ""]) -> _LAYER:
-    weight = jax.random.truncated_normal(key, -2.0, 2.0, layer.weight.shape)
+def _conv2d_shape(
+    in_channels: int, out_channels: int, kernel_size: int, stride: int, key: Key[Array, ""]
+) -> eqx.nn.Conv2d:
+    if kernel_size % 2 == 0:
+        raise ValueError(f"`kernel_size` must be odd, so that the output is centred; got {kernel_size}")
+    padding = kernel_size // 2
+    return eqx.filter_eval_shape(
+        eqx.nn.Conv2d, in_channels, out_channels, kernel_size, stride=stride, padding=padding, key=key
+    )
+
+
+def _weight(shape: tuple[int, ...], fan_in: int, scale: float, key: Key[Array, ""]) -> Float[Array, "..."]:
     # 0.8796 is the standard deviation of a standard normal cut off at two of them.
-    layer = eqx.tree_at(lambda layer: layer.weight, layer, weight * (scale / (0.87962566 * fan_in**0.5)))
+    return jax.random.truncated_normal(key, -2.0, 2.0, shape) * (scale / (0.87962566 * fan_in**0.5))
+
+
+def _with_weight(layer: LayerT, weight: Float[Array, "..."]) -> LayerT:
+    """A layer whose arrays are shapes only, with arrays. Equinox's own draws, not used, would be compiled too."""
+    layer = eqx.tree_at(lambda layer: layer.weight, layer, weight)
     if layer.bias is None:
         return layer
-    return eqx.tree_at(lambda layer: layer.bias, layer, jnp.zeros_like(layer.bias))
+    return eqx.tree_at(lambda layer: layer.bias, layer, jnp.zeros(layer.bias.shape))

@@ -5,3 +5,4 @@ from artifex.generative_models.models.vae.initialization import (
     initialize_output_bias,
     initialize_pseudo_inputs,
 )
+from artifex.generative_models.models.vae.quantized import VQVAE

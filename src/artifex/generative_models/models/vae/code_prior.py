@@ -122,7 +122,9 @@ class CodePrior(eqx.Module):
     def _context(self, condition_vector: Float[Array, " n"] | None) -> Float[Array, " hidden"]:
         """What the condition adds at every position."""
         if (condition_vector is None) != (self.condition is None):
-            raise ValueError("a conditional prior takes a `condition_vector`, an unconditional one takes none")
+            raise ValueError(
+                "a conditional prior takes a `condition_vector`, an unconditional one takes none"
+            )
         if self.condition is None:
             return jnp.zeros_like(self.start)
         return self.condition(condition_vector.astype(self.start.dtype))

@@ -57,9 +57,7 @@ class AbstractQuantizer(eqx.Module):
         """The vectors that one grid of codes stands for."""
 
     @abc.abstractmethod
-    def quantize_batch(
-        self, z: Float[Array, "batch channels h w"], *, key: Key[Array, ""]
-    ) -> QuantizedBatch:
+    def quantize_batch(self, z: Float[Array, "batch channels h w"], *, key: Key[Array, ""]) -> QuantizedBatch:
         """Quantize a batch of grids in training, and learn from it what is learned without a gradient."""
 
 

@@ -56,7 +56,7 @@ def code_counts_batch(codes: Int[Array, "..."], num_codes: int) -> Float[Array, 
 
 
 def perplexity_batch(codes: Int[Array, "..."], num_codes: int) -> Float[Array, ""]:
-    """exp of the entropy of the codes' frequencies: the number of codes in use, were they used equally.
+    """Exp of the entropy of the codes' frequencies: the number of codes in use, were they used equally.
 
     It lies between 1 and `num_codes`.
     """

@@ -73,9 +73,7 @@ class ResidualQuantizer(AbstractQuantizer):
         vectors = jax.vmap(lambda vectors, codes: vectors[codes])(self.codebooks.value.vectors, codes)
         return jnp.sum(vectors, axis=0).transpose(2, 0, 1)
 
-    def quantize_batch(
-        self, z: Float[Array, "batch channels h w"], *, key: Key[Array, ""]
-    ) -> QuantizedBatch:
+    def quantize_batch(self, z: Float[Array, "batch channels h w"], *, key: Key[Array, ""]) -> QuantizedBatch:
         """Quantize a batch, and update all codebooks with it; the perplexity is the mean of the levels'."""
         points = as_points(z)
 

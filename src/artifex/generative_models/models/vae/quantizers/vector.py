@@ -61,9 +61,7 @@ class VectorQuantizer(AbstractQuantizer):
         """The vector of each code."""
         return self.codebook.value.vectors[codes].transpose(2, 0, 1)
 
-    def quantize_batch(
-        self, z: Float[Array, "batch channels h w"], *, key: Key[Array, ""]
-    ) -> QuantizedBatch:
+    def quantize_batch(self, z: Float[Array, "batch channels h w"], *, key: Key[Array, ""]) -> QuantizedBatch:
         """Quantize a batch, and update the codebook with it."""
         codebook, codes, vectors = learn_batch(
             self.codebook.value,
