@@ -13,11 +13,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.harness import Spread, Worker, WorkerError, interleave, machine, ratios, write_result
-from benchmarks.vae.problem import PROBLEMS, Given, Problem, load_problem, reference_losses, save_problem
+from benchmarks.vae.problem import (
+    PROBLEMS,
+    Given,
+    Problem,
+    load_problem,
+    narrow,
+    reference_losses,
+    save_problem,
+    softplus_scale,
+)
 
 OURS = "artifex fit"
 TOLERANCE = 1e-4
+SCALES = {"softplus": softplus_scale, "exp": lambda raw: np.exp(0.5 * raw)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +62,11 @@ def check(worker: Worker, given: Given) -> None:
     Raises:
         ValueError: it does other maths.
     """
-    problem = given.problem
+    problem, batch = given.problem, given.batch
+    to_scale = SCALES[worker.about.get("scale", "softplus")]
     wanted = {
-        "narrow_loss": reference_losses(given.narrow, given.batch, problem)["loss"],
-        "kl": reference_losses(given.initial, given.batch, problem)["kl"],
+        "narrow_loss": reference_losses(narrow(given.weights), batch, problem)["loss"],
+        "kl": reference_losses(given.weights, batch, problem, to_scale)["kl"],
     }
     for name, value in wanted.items():
         got = worker.about[name]

@@ -4,6 +4,7 @@ python -m benchmarks.vae.avitai FOLDER
 """
 
 import importlib.metadata
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from artifex.generative_models.training.loops import train_epoch_staged
 from artifex.generative_models.training.trainers.vae_trainer import VAETrainer, VAETrainingConfig
 from flax import nnx
 
-from benchmarks.vae.problem import Given, Problem, Weights, load_problem
+from benchmarks.vae.problem import NARROW_SCALE, Given, Problem, Weights, load_problem, narrow
 from benchmarks.worker import Blocks, serve
 
 
@@ -44,7 +45,7 @@ def make_model(problem: Problem, weights: Weights) -> VAE:
     layers = {
         **dict(zip(problem.encoder_layers, model.encoder.backbone.layers, strict=True)),
         "loc": model.encoder.mean_proj,
-        "log_variance": model.encoder.logvar_proj,
+        "raw_scale": model.encoder.logvar_proj,
         **dict(zip(problem.decoder_layers, model.decoder.backbone.layers, strict=True)),
         "logits": model.decoder.output_layer,
     }
@@ -64,21 +65,23 @@ def describe(given: Given) -> dict[str, Any]:
     loss = make_loss()
     key, step = jax.random.key(0), jnp.zeros((), jnp.int32)
     batch = {"image": jnp.asarray(given.batch)}
-    narrow, _ = loss(make_model(given.problem, given.narrow), batch, key, step)
-    _, metrics = loss(make_model(given.problem, given.initial), batch, key, step)
+    narrow_weights = narrow(given.weights, raw_scale=2.0 * math.log(NARROW_SCALE))
+    total, _ = loss(make_model(given.problem, narrow_weights), batch, key, step)
+    _, metrics = loss(make_model(given.problem, given.weights), batch, key, step)
     names = ("avitai-artifex", "flax", "jax", "optax")
     return {
         "versions": {name: importlib.metadata.version(name) for name in names},
         "device": jax.devices()[0].device_kind,
-        "narrow_loss": float(narrow),
+        "narrow_loss": float(total),
         "kl": float(metrics["kl_loss"]),
+        "scale": "exp",
     }
 
 
 def train(given: Given, blocks: Blocks) -> dict[str, Any]:
     """Staged epochs; the loop takes the data in the order given, so it is shuffled before each."""
     problem = given.problem
-    model = make_model(problem, given.initial)
+    model = make_model(problem, given.weights)
     optimizer = nnx.Optimizer(model, optax.adam(problem.learning_rate), wrt=nnx.Param)
     loss = make_loss()
     data = jnp.asarray(given.data)

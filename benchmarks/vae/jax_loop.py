@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from benchmarks.vae.problem import Given, Problem, load_problem
+from benchmarks.vae.problem import MIN_SCALE, Given, Problem, load_problem, narrow
 from benchmarks.worker import Blocks, serve
 
 
@@ -25,12 +25,13 @@ def make_loss(problem: Problem) -> Any:
         h = x
         for name in problem.encoder_layers:
             h = jax.nn.relu(linear(weights, name, h))
-        loc, log_variance = linear(weights, "loc", h), linear(weights, "log_variance", h)
-        z = loc + jnp.exp(0.5 * log_variance) * jax.random.normal(key, loc.shape)
+        loc = linear(weights, "loc", h)
+        scale = jax.nn.softplus(linear(weights, "raw_scale", h)) + MIN_SCALE
+        z = loc + scale * jax.random.normal(key, loc.shape)
         for name in problem.decoder_layers:
             z = jax.nn.relu(linear(weights, name, z))
         logits = linear(weights, "logits", z)
-        kl = 0.5 * jnp.sum(jnp.exp(log_variance) + loc**2 - 1.0 - log_variance, axis=1)
+        kl = 0.5 * jnp.sum(scale**2 + loc**2 - 1.0 - 2.0 * jnp.log(scale), axis=1)
         nll = jnp.sum(jax.nn.softplus(logits) - x * logits, axis=1)
         return jnp.mean(nll + kl), jnp.mean(kl)
 
@@ -41,12 +42,12 @@ def describe(given: Given) -> dict[str, Any]:
     """Versions and the values to check."""
     loss = jax.jit(make_loss(given.problem))
     key = jax.random.key(0)
-    narrow, _ = loss(given.narrow, given.batch, key)
-    _, kl = loss(given.initial, given.batch, key)
+    total, _ = loss(narrow(given.weights), given.batch, key)
+    _, kl = loss(given.weights, given.batch, key)
     return {
         "versions": {"jax": jax.__version__, "optax": optax.__version__},
         "device": jax.devices()[0].device_kind,
-        "narrow_loss": float(narrow),
+        "narrow_loss": float(total),
         "kl": float(kl),
     }
 
@@ -56,7 +57,7 @@ def train(given: Given, blocks: Blocks, form: str) -> dict[str, Any]:
     problem = given.problem
     loss = make_loss(problem)
     optimizer = optax.adam(problem.learning_rate)
-    weights = jax.tree.map(jnp.asarray, given.initial)
+    weights = jax.tree.map(jnp.asarray, given.weights)
     state = (weights, optimizer.init(weights), jnp.zeros((), jnp.int32))
     data = jnp.asarray(given.data)
     key = jax.random.key(1)

@@ -1,8 +1,10 @@
 """The problem that all implementations solve: a dense Bernoulli VAE, Adam, data in memory, a new order each epoch.
 
-    encoder   x -> relu layers -> (loc, log_variance)      decoder   z -> relu layers -> logits
-    loss      mean over the batch of  -log Bernoulli(x | decoder(z)) + KL(N(loc, variance) | N(0, 1))
-              with z ~ N(loc, variance)
+    encoder   x -> relu layers -> loc, raw_scale         scale = softplus(raw_scale) + 1e-6
+    decoder   z -> relu layers -> logits
+    loss      mean over the batch of  -log Bernoulli(x | decoder(z)) + KL(N(loc, scale) | N(0, 1)),  z ~ N(loc, scale)
+
+One peer has scale = exp(raw_scale / 2) built in; that is checked against its own reference, and costs the same.
 
 Only NumPy: every environment has it. Weights are stored as `(inputs, outputs)`.
 """
@@ -10,11 +12,15 @@ Only NumPy: every environment has it. Weights are stored as `(inputs, outputs)`.
 import dataclasses
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 Weights = dict[str, np.ndarray]
+
+MIN_SCALE = 1e-6
+NARROW_SCALE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +76,7 @@ def layer_sizes(problem: Problem) -> dict[str, tuple[int, int]]:
     return {
         **dict(zip(problem.encoder_layers, itertools.pairwise(up), strict=True)),
         "loc": (up[-1], problem.latent_size),
-        "log_variance": (up[-1], problem.latent_size),
+        "raw_scale": (up[-1], problem.latent_size),
         **dict(zip(problem.decoder_layers, itertools.pairwise(down), strict=True)),
         "logits": (down[-1], problem.event_size),
     }
@@ -87,12 +93,19 @@ def initial_weights(problem: Problem) -> Weights:
     return weights
 
 
-def narrow_weights(problem: Problem) -> Weights:
-    """The same with posteriors so narrow (standard deviation 1e-3) that the loss does not depend on the noise."""
-    weights = initial_weights(problem)
-    weights["log_variance.weight"] = np.zeros_like(weights["log_variance.weight"])
-    weights["log_variance.bias"] = np.full_like(weights["log_variance.bias"], -13.8)
-    return weights
+def narrow(weights: Weights, raw_scale: float | None = None) -> Weights:
+    """The same with posteriors so narrow that the loss does not depend on the noise.
+
+    Args:
+        weights: any weights of the problem.
+        raw_scale: what gives `NARROW_SCALE`; None: as the problem defines the scale.
+    """
+    raw_scale = np.log(np.expm1(NARROW_SCALE - MIN_SCALE)) if raw_scale is None else raw_scale
+    return {
+        **weights,
+        "raw_scale.weight": np.zeros_like(weights["raw_scale.weight"]),
+        "raw_scale.bias": np.full_like(weights["raw_scale.bias"], raw_scale),
+    }
 
 
 def make_data(problem: Problem) -> np.ndarray:
@@ -104,7 +117,17 @@ def make_data(problem: Problem) -> np.ndarray:
     return (uniform < 1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
 
 
-def reference_losses(weights: Weights, x: np.ndarray, problem: Problem) -> dict[str, float]:
+def softplus_scale(raw_scale: np.ndarray) -> np.ndarray:
+    """Scale of the posterior, as the problem defines it."""
+    return np.logaddexp(0.0, raw_scale) + MIN_SCALE
+
+
+def reference_losses(
+    weights: Weights,
+    x: np.ndarray,
+    problem: Problem,
+    to_scale: Callable[[np.ndarray], np.ndarray] = softplus_scale,
+) -> dict[str, float]:
     """KL, and the loss at the posteriors' means, of a batch: what implementations must give, in float64."""
     w = {name: value.astype(np.float64) for name, value in weights.items()}
 
@@ -114,12 +137,12 @@ def reference_losses(weights: Weights, x: np.ndarray, problem: Problem) -> dict[
     h = x.astype(np.float64)
     for name in problem.encoder_layers:
         h = np.maximum(linear(name, h), 0.0)
-    loc, log_variance = linear("loc", h), linear("log_variance", h)
+    loc, scale = linear("loc", h), to_scale(linear("raw_scale", h))
     h = loc
     for name in problem.decoder_layers:
         h = np.maximum(linear(name, h), 0.0)
     logits = linear("logits", h)
-    kl = 0.5 * np.sum(np.exp(log_variance) + loc**2 - 1.0 - log_variance, axis=1).mean()
+    kl = 0.5 * np.sum(scale**2 + loc**2 - 1.0 - 2.0 * np.log(scale), axis=1).mean()
     nll = np.sum(np.logaddexp(0.0, logits) - x * logits, axis=1).mean()
     return {"kl": float(kl), "loss": float(nll + kl)}
 
@@ -127,8 +150,7 @@ def reference_losses(weights: Weights, x: np.ndarray, problem: Problem) -> dict[
 def save_problem(folder: Path, problem: Problem) -> None:
     """Everything that a worker needs."""
     (folder / "problem.json").write_text(json.dumps(dataclasses.asdict(problem)))
-    np.savez(folder / "initial.npz", **initial_weights(problem))
-    np.savez(folder / "narrow.npz", **narrow_weights(problem))
+    np.savez(folder / "weights.npz", **initial_weights(problem))
     np.save(folder / "data.npy", make_data(problem))
 
 
@@ -137,8 +159,7 @@ class Given:
     """What a worker is given."""
 
     problem: Problem
-    initial: Weights
-    narrow: Weights
+    weights: Weights
     data: np.ndarray
 
     @property
@@ -153,7 +174,6 @@ def load_problem(folder: Path) -> Given:
     problem = Problem(**{**fields, "hidden_sizes": tuple(fields["hidden_sizes"])})
     return Given(
         problem,
-        dict(np.load(folder / "initial.npz")),
-        dict(np.load(folder / "narrow.npz")),
+        dict(np.load(folder / "weights.npz")),
         np.load(folder / "data.npy"),
     )

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.vae.problem import Given, Problem, Weights, load_problem
+from benchmarks.vae.problem import MIN_SCALE, Given, Problem, Weights, load_problem, narrow
 from benchmarks.worker import Blocks, serve
 
 
@@ -32,16 +32,16 @@ class VAE(nn.Module):
             return nn.Sequential(*(part for name in names for part in (linear(name), nn.ReLU())))
 
         self.encoder = stack(problem.encoder_layers)
-        self.loc, self.log_variance = linear("loc"), linear("log_variance")
+        self.loc, self.raw_scale = linear("loc"), linear("raw_scale")
         self.decoder = nn.Sequential(*stack(problem.decoder_layers), linear("logits"))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss and KL, averaged over the batch."""
         h = self.encoder(x)
-        loc, log_variance = self.loc(h), self.log_variance(h)
-        z = loc + torch.exp(0.5 * log_variance) * torch.randn_like(loc)
+        loc, scale = self.loc(h), nn.functional.softplus(self.raw_scale(h)) + MIN_SCALE
+        z = loc + scale * torch.randn_like(loc)
         logits = self.decoder(z)
-        kl = 0.5 * torch.sum(torch.exp(log_variance) + loc**2 - 1.0 - log_variance, dim=1).mean()
+        kl = 0.5 * torch.sum(scale**2 + loc**2 - 1.0 - 2.0 * torch.log(scale), dim=1).mean()
         nll = nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
         return nll + kl, kl
 
@@ -50,13 +50,13 @@ def describe(given: Given, device: torch.device) -> dict[str, Any]:
     """Versions and the values to check."""
     x = torch.from_numpy(given.batch).to(device)
     with torch.no_grad():
-        narrow, _ = VAE(given.problem, given.narrow).to(device)(x)
-        _, kl = VAE(given.problem, given.initial).to(device)(x)
+        total, _ = VAE(given.problem, narrow(given.weights)).to(device)(x)
+        _, kl = VAE(given.problem, given.weights).to(device)(x)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     return {
         "versions": {"torch": torch.__version__},
         "device": name,
-        "narrow_loss": float(narrow),
+        "narrow_loss": float(total),
         "kl": float(kl),
     }
 
@@ -65,7 +65,7 @@ def train(given: Given, blocks: Blocks, form: str, device: torch.device) -> dict
     """Epochs over data on the device, in a new order each."""
     problem = given.problem
     torch.manual_seed(1)
-    model = VAE(problem, given.initial).to(device)
+    model = VAE(problem, given.weights).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=problem.learning_rate, fused=True)
     data = torch.from_numpy(given.data).to(device)
     loss = torch.compile(model) if form == "compile" else model

@@ -15,6 +15,7 @@ from benchmarks.vae.problem import (
     initial_weights,
     layer_sizes,
     load_problem,
+    narrow,
     reference_losses,
     save_problem,
 )
@@ -112,7 +113,7 @@ def test_problem_survives_the_disk(tmp_path):
     given = load_problem(tmp_path)
     assert given.problem == TINY
     for name, value in initial_weights(TINY).items():
-        np.testing.assert_array_equal(given.initial[name], value)
+        np.testing.assert_array_equal(given.weights[name], value)
     assert given.data.shape == (12, 6)
     assert set(np.unique(given.data)) == {0.0, 1.0}
 
@@ -123,7 +124,7 @@ def test_layers_fit_together():
         "encoder0": (6, 5),
         "encoder1": (5, 4),
         "loc": (4, 2),
-        "log_variance": (4, 2),
+        "raw_scale": (4, 2),
         "decoder0": (2, 4),
         "decoder1": (4, 5),
         "logits": (5, 6),
@@ -135,8 +136,8 @@ def test_check_refuses_other_maths(tmp_path):
     save_problem(tmp_path, TINY)
     given = load_problem(tmp_path)
     right = {
-        "narrow_loss": reference_losses(given.narrow, given.batch, TINY)["loss"],
-        "kl": reference_losses(given.initial, given.batch, TINY)["kl"],
+        "narrow_loss": reference_losses(narrow(given.weights), given.batch, TINY)["loss"],
+        "kl": reference_losses(given.weights, given.batch, TINY)["kl"],
     }
 
     class Fake:
@@ -154,9 +155,9 @@ def test_hand_written_jax_gives_the_reference_loss(tmp_path, plain_jax):
     save_problem(tmp_path, TINY)
     given = load_problem(tmp_path)
     about = jax_loop.describe(given)
-    expected = reference_losses(given.narrow, given.batch, TINY)["loss"]
+    expected = reference_losses(narrow(given.weights), given.batch, TINY)["loss"]
     np.testing.assert_allclose(about["narrow_loss"], expected, rtol=1e-4)
-    expected = reference_losses(given.initial, given.batch, TINY)["kl"]
+    expected = reference_losses(given.weights, given.batch, TINY)["kl"]
     np.testing.assert_allclose(about["kl"], expected, rtol=1e-4)
 
 
@@ -165,10 +166,11 @@ def test_reference_gradient_moves_the_hand_written_loss(tmp_path, plain_jax):
     save_problem(tmp_path, TINY)
     given = load_problem(tmp_path)
     loss = jax_loop.make_loss(TINY)
-    gradient = jax.grad(lambda w: loss(w, given.batch, jax.random.key(0))[0])(given.narrow)
+    gradient = jax.grad(lambda w: loss(w, given.batch, jax.random.key(0))[0])(narrow(given.weights))
 
     def loss_at(shift):
-        moved = {**given.narrow, "logits.bias": given.narrow["logits.bias"].astype(np.float64) + shift}
+        weights = narrow(given.weights)
+        moved = {**weights, "logits.bias": weights["logits.bias"].astype(np.float64) + shift}
         return reference_losses(moved, given.batch, TINY)["loss"]
 
     slope = (loss_at(1e-4) - loss_at(-1e-4)) / 2e-4
