@@ -18,9 +18,9 @@ class Options:
     Attributes:
         run_dir: the run folder, as `artifex train` left it.
         split: which part of the data.
-        num_importance_samples: importance samples of the bound; more come nearer to the likelihood.
-        batch_size: examples at once.
-        max_examples: measure the first so many examples only; None: all.
+        num_importance_samples: importance samples of the bound; more come nearer to the likelihood. None: 64.
+        batch_size: examples at once. None: 256.
+        max_examples: measure so many examples only, chosen at random. None: all.
         seed: randomness of bounds and representations.
         step: use the checkpoint of this step, not the newest.
         json: print JSON instead of lines for people.

@@ -24,8 +24,8 @@ class Options:
         seed: randomness; example i of a seed is the same whatever N.
         condition: class labels, used in turn (one label: for all), or an .npy file of conditions. Without it, a
             conditional model makes every class in turn.
-        mean: the mean of each example's distribution, where the model has one, instead of a draw from it.
-        chunk_size: at most so many examples at once, to save memory.
+        mean: the mean of each example's likelihood, as in samples.png, instead of a draw from it.
+        chunk_size: at most so many examples at once, to save memory; not with --mean.
         step: use the checkpoint of this step, not the newest.
     """
 
@@ -51,6 +51,8 @@ def run(arguments: list[str]) -> int:
         raise UsageError(f"--out must end in {' or '.join(_FORMATS)}; got {options.out}")
     if options.n < 1:
         raise UsageError(f"--n must be at least 1; got {options.n}")
+    if options.mean and options.chunk_size is not None:
+        raise UsageError("give --mean or --chunk-size, not both")
     from artifex.cli.generation import generate  # loads JAX
 
     generate(options)

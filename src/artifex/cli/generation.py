@@ -19,17 +19,18 @@ def generate(options: Options) -> None:
     """Generate and write the file, whole or not at all."""
     experiment, model = load_run(options.run_dir, step=options.step)
     condition = conditions(experiment.model, options.condition, options.n)
-    x = model.generate(
-        options.n,
-        key=jax.random.key(options.seed),
-        condition=condition,
-        chunk_size=options.chunk_size,
-    )
+    key = jax.random.key(options.seed)
+    if not options.mean:
+        x = model.generate(options.n, key=key, condition=condition, chunk_size=options.chunk_size)
+    elif hasattr(model, "generate_mean"):
+        x = model.generate_mean(options.n, key=key, condition=condition)
+    else:
+        raise UsageError(f"{type(model).__name__} has no means of examples: leave out --mean")
     representation = load_data(experiment.data).representation
     if options.out.suffix == ".png":
         save_examples(options.out, x, representation)
         return
-    arrays = {"x": np.asarray(representation.decode(x))}
+    arrays: dict[str, Any] = {"x": np.asarray(representation.decode(x))}
     if condition is not None:
         arrays["condition"] = np.asarray(condition)
     with atomic_path(options.out) as temporary:

@@ -1,7 +1,6 @@
 """The pictures of a run folder: samples, reconstructions, loss."""
 
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ from jaxtyping import Array, Key, PyTree
 
 from artifex.data import AbstractDataset, DataSplits
 from artifex.generative_models.core.configuration import Experiment
+from artifex.generative_models.core.protocols import LatentModel
 from artifex.generative_models.core.representations import AbstractRepresentation
-from artifex.generative_models.training import Callback, Samples
+from artifex.generative_models.training import Event, Reached, Run
 from artifex.generative_models.zoo import RunResult, example_conditions
 from artifex.visualization import reconstructions, save_figure, save_images, training_curves
 
@@ -20,24 +20,31 @@ _NUM_SAMPLES = 64
 _NUM_RECONSTRUCTIONS = 20
 
 
-def sample_pictures(
-    experiment: Experiment, run_dir: Path, *, key: Key[Array, ""]
-) -> Callable[[DataSplits], Sequence[Callback]]:
-    """Callbacks that write `samples.png` during training, as often as `sample_every` says."""
+class SamplePictures:
+    """Callback that writes `samples.png` during training, the same samples each time."""
 
-    def callbacks(data: DataSplits) -> Sequence[Callback]:
-        if experiment.training.sample_every is None:
-            return ()
-        samples = Samples(
-            lambda x, step: save_examples(run_dir / SAMPLES, x, data.representation),
-            every=experiment.training.sample_every,
-            n_samples=_NUM_SAMPLES,
-            key=key,
-            condition=example_conditions(experiment.model, data.train, _NUM_SAMPLES),
-        )
-        return (samples,)
+    def __init__(self, experiment: Experiment, data: DataSplits, run_dir: Path, *, key: Key[Array, ""]):
+        """Args:
+        experiment: says how often (`training.sample_every`).
+        data: gives the representation, and conditions where a model takes some.
+        run_dir: the run folder.
+        key: randomness of the samples.
+        """
+        self.every = experiment.training.sample_every
+        self._condition = example_conditions(experiment.model, data.train, _NUM_SAMPLES)
+        self._representation = data.representation
+        self._path = run_dir / SAMPLES
+        self._key = key
 
-    return callbacks
+    def __call__(self, run: Run, event: Event) -> None:
+        """Write the picture when asked."""
+        if isinstance(event, Reached):
+            self.write(run.model)
+
+    def write(self, model: Any) -> None:
+        """Write the picture."""
+        x = new_examples(model, _NUM_SAMPLES, key=self._key, condition=self._condition)
+        save_examples(self._path, x, self._representation)
 
 
 def write_pictures(result: RunResult, run_dir: Path, *, key: Key[Array, ""]) -> list[str]:
@@ -46,18 +53,24 @@ def write_pictures(result: RunResult, run_dir: Path, *, key: Key[Array, ""]) -> 
     Returns:
         The names of the files.
     """
-    condition = example_conditions(result.experiment.model, result.data.train, _NUM_SAMPLES)
-    x = result.model.generate(_NUM_SAMPLES, key=key, condition=condition)
-    save_examples(run_dir / SAMPLES, x, result.data.representation)
+    SamplePictures(result.experiment, result.data, run_dir, key=key).write(result.model)
     written = [SAMPLES]
     held_out = result.data.test or result.data.validation or result.data.train
-    if hasattr(result.model, "reconstruct"):
+    if isinstance(result.model, LatentModel):
         _write_reconstructions(run_dir / RECONSTRUCTIONS, result.model, held_out, key=key)
         written.append(RECONSTRUCTIONS)
     if result.fit.records:
         save_figure(run_dir / LOSS, training_curves(result.fit.records))
         written.append(LOSS)
     return written
+
+
+def new_examples(
+    model: Any, num: int, *, key: Key[Array, ""], condition: PyTree[Array] | None
+) -> PyTree[Array]:
+    """What pictures show: means without the noise of the likelihood where a model has them, otherwise samples."""
+    make = getattr(model, "generate_mean", model.generate)
+    return make(num, key=key, condition=condition)
 
 
 def save_examples(path: str | os.PathLike, x: PyTree[Array], representation: AbstractRepresentation) -> None:

@@ -14,6 +14,7 @@ from artifex.generative_models.core.configuration import Experiment, load_yaml
 from artifex.generative_models.zoo.folders import (
     AnotherConfigError,
     RunExistsError,
+    check_run_dir,
     holds_run,
     load_experiment,
 )
@@ -80,23 +81,27 @@ def run(arguments: list[str]) -> int:
     if options.resume and options.overwrite:
         raise UsageError("give --resume or --overwrite, not both")
     run_dir = options.run_dir or _choose_run_dir(target.name, resume=options.resume)
+    _check_run_dir(run_dir, options)
     from artifex.cli.training import train  # loads JAX
 
+    return train(options.experiment, run_dir, resume=options.resume, overwrite=options.overwrite)
+
+
+def _check_run_dir(run_dir: Path, options: Options) -> None:
+    """What `run_experiment` checks too, here before JAX is loaded, and in terms of flags."""
     try:
-        return train(options.experiment, run_dir, resume=options.resume, overwrite=options.overwrite)
+        check_run_dir(run_dir, options.experiment, resume=options.resume, overwrite=options.overwrite)
     except RunExistsError as error:
         if not error.is_run:
-            raise UsageError(
-                f"{error.run_dir} is not empty and holds no run: choose another --run-dir"
-            ) from None
+            raise UsageError(f"{run_dir} is not empty and holds no run: choose another --run-dir") from None
         raise UsageError(
-            f"{error.run_dir} holds a run already. Go on with it by --resume, replace it by --overwrite, "
-            "or choose another --run-dir."
+            f"{run_dir} holds a run already. Go on with it by --resume, replace it by --overwrite, or choose "
+            "another --run-dir."
         ) from None
     except AnotherConfigError as error:
         raise UsageError(
-            f"{error}. Go on with that run as it was by `artifex train {run_dir} --resume`, "
-            "or choose another --run-dir."
+            f"{error}. Go on with that run as it was by `artifex train {run_dir} --resume`, or choose another "
+            "--run-dir."
         ) from None
 
 

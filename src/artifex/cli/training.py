@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 
 from artifex.cli.messages import say
-from artifex.cli.pictures import sample_pictures, write_pictures
+from artifex.cli.pictures import SamplePictures, write_pictures
 from artifex.cli.report import evaluation_lines
 from artifex.generative_models.core.configuration import Experiment
 from artifex.generative_models.core.trainable import count_parameters
@@ -28,7 +28,7 @@ def train(experiment: Experiment, run_dir: Path, *, resume: bool, overwrite: boo
             run_dir,
             resume=resume,
             overwrite=overwrite,
-            callbacks=sample_pictures(experiment, run_dir, key=key),
+            callbacks=lambda data: [SamplePictures(experiment, data, run_dir, key=key)],
         )
     except InterruptedTrainingError as interrupt:
         say(

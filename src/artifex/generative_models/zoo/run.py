@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Num
 
-from artifex.data import AbstractDataset, DataSplits
-from artifex.generative_models.core.configuration import Experiment, ModelConfig
+from artifex.data import AbstractDataset, DataSplits, as_batches
+from artifex.generative_models.core.configuration import Experiment, ModelConfig, TrainingConfig
 from artifex.generative_models.core.evaluation import Evaluation
 from artifex.generative_models.factory import create_model
 from artifex.generative_models.modalities import evaluate, load_data
+from artifex.generative_models.scaling import check_batch_size, make_mesh
 from artifex.generative_models.training import Callback, FitResult, fit, init_state, make_optimizer
 from artifex.generative_models.training.checkpointing import CheckpointStore
 from artifex.generative_models.training.fit import CHECKPOINTS
@@ -87,6 +88,7 @@ def run_experiment(
     model_key, fit_key, evaluation_key = jax.random.split(jax.random.key(experiment.training.seed), 3)
     data = load_data(experiment.data)
     model = create_model(experiment.model, key=model_key)
+    _check_fits(model, data, experiment.training)
     if run_dir is not None:  # only now, so that wrong data or a wrong model leave no folder
         begin_run_dir(run_dir, experiment, overwrite=overwrite)
     result = fit(
@@ -106,6 +108,17 @@ def run_experiment(
     return RunResult(
         experiment, result.model, data, result, evaluation, None if run_dir is None else Path(run_dir)
     )
+
+
+def _check_fits(model: Any, data: DataSplits, training: TrainingConfig) -> None:
+    """Find what cannot be trained before anything is written: batch size, devices, shapes. Nothing is computed."""
+    check_batch_size(make_mesh(training.mesh), training.batch_size)
+    as_batches(data.train, training.batch_size, seed=training.seed)
+    if training.validate_every is not None and data.validation is None:
+        raise ValueError("`training.validate_every` is set, but no data are held out for validation")
+    key = jax.random.key(training.seed)
+    batch = data.train.batch(range(min(2, len(data.train))), key=key)
+    eqx.filter_eval_shape(lambda model, batch: model.loss(**batch, key=key).total, model, batch)
 
 
 def load_run(run_dir: str | os.PathLike, *, step: int | None = None) -> tuple[Experiment, Any]:
