@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import KeyPath
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 from artifex.generative_models.core.configuration import ShardingRuleConfig
 from artifex.generative_models.core.paths import leaf_path, named_leaves
@@ -104,6 +104,26 @@ def check_batch_size(mesh: Mesh, batch_size: int) -> None:
         f"`batch_size` must be a multiple of data * fsdp = {data} * {fsdp} = {parts}; "
         f"got {batch_size}. Nearest that fit: {fitting}."
     )
+
+
+def place(tree: PyTree[Any], shardings: PyTree[NamedSharding]) -> PyTree[Array]:
+    """The arrays of a tree where `shardings` wants them; the devices may belong to several processes.
+
+    Args:
+        tree: arrays, whole and the same in every process.
+        shardings: from `tree_shardings`.
+    """
+    if jax.process_count() == 1:
+        return jax.device_put(tree, shardings)
+    return jax.tree.map(_place_leaf, tree, shardings)
+
+
+def _place_leaf(leaf: Any, sharding: NamedSharding) -> Array:
+    if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.device_put(leaf, sharding)
+    # JAX puts no typed keys on another process's devices, but their words.
+    words = jax.device_put(jax.random.key_data(leaf), sharding)
+    return jax.random.wrap_key_data(words, impl=str(jax.random.key_impl(leaf)))
 
 
 def _matches(rule: ShardingRuleConfig, path: str, shape: tuple[int, ...]) -> bool:
