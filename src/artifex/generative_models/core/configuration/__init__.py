@@ -75,10 +75,14 @@ from artifex.generative_models.core.configuration.serialization import (
 )
 from artifex.generative_models.core.configuration.training import TrainingConfig
 from artifex.generative_models.core.configuration.vae import (
+    BottomUpInferenceConfig,
     CapacityConfig,
     ElboConfig,
     GaussianMixturePriorConfig,
+    HierarchicalInferenceConfig,
+    HierarchicalVAEConfig,
     ImportanceWeightedConfig,
+    LadderInferenceConfig,
     MMDConfig,
     PriorConfig,
     StandardNormalPriorConfig,

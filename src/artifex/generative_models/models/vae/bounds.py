@@ -14,7 +14,7 @@ import distrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from artifex.generative_models.core.distributions import kl_divergence
 from artifex.generative_models.core.random import example_keys
@@ -38,11 +38,48 @@ class ElboTerms(eqx.Module):
         z: the sample.
         reconstruction: `-log p(x|z)` in nats.
         kl: KL(q(z|x) || p(z)) in nats: exact for a Gaussian prior, else `log q(z|x) - log p(z)`.
+        kl_parts: what the KL is made of, by name, where there are several layers of latents.
     """
 
-    z: Float[Array, " latent"]
+    z: PyTree[Array]
     reconstruction: Float[Array, ""]
     kl: Float[Array, ""]
+    kl_parts: dict[str, Float[Array, ""]] = eqx.field(default_factory=dict)
+
+
+class LogWeights(eqx.Module):
+    """Log importance weights of one example, in two parts.
+
+    Attributes:
+        likelihood: `log p(x|z)` for each sample.
+        ratio: `log p(z) - log q(z|x)` for each sample.
+        ratio_parts: what the ratio is made of, by name, where there are several layers of latents.
+    """
+
+    likelihood: Float[Array, " samples"]
+    ratio: Float[Array, " samples"]
+    ratio_parts: dict[str, Float[Array, " samples"]] = eqx.field(default_factory=dict)
+
+    @property
+    def total(self) -> Float[Array, " samples"]:
+        """`log w`."""
+        return self.likelihood + self.ratio
+
+
+@runtime_checkable
+class BoundedModel(Protocol):
+    """A model that gives the parts of the bounds for one example, whatever its latents are."""
+
+    def _elbo_terms_one(self, x: Array, condition: Array | None, *, key: Key[Array, ""]) -> ElboTerms: ...
+
+    def _log_weights_one(
+        self, x: Array, condition: Array | None, *, keys: Key[Array, " samples"]
+    ) -> LogWeights: ...
+
+
+@runtime_checkable
+class SingleLayerModel(LatentVariableModel, BoundedModel, Protocol):
+    """A model with one vector of latents that gives the parts of the bounds as well."""
 
 
 def elbo_terms(
@@ -65,23 +102,6 @@ def kl_to_prior(
     if isinstance(prior, distrax.Independent) and isinstance(prior.distribution, distrax.Normal):
         return kl_divergence(posterior, prior)
     return posterior.log_prob(z) - prior.log_prob(z)
-
-
-class LogWeights(eqx.Module):
-    """Log importance weights of one example, in two parts.
-
-    Attributes:
-        likelihood: `log p(x|z)` for each sample.
-        ratio: `log p(z) - log q(z|x)` for each sample.
-    """
-
-    likelihood: Float[Array, " samples"]
-    ratio: Float[Array, " samples"]
-
-    @property
-    def total(self) -> Float[Array, " samples"]:
-        """`log w`."""
-        return self.likelihood + self.ratio
 
 
 def log_weights(
@@ -151,15 +171,15 @@ def log_mean_exp(values: Float[Array, " samples"]) -> Float[Array, ""]:
 
 
 def elbo_one(
-    model: LatentVariableModel, x: Array, condition: Array | None, *, key: Key[Array, ""]
+    model: BoundedModel, x: Array, condition: Array | None, *, key: Key[Array, ""]
 ) -> Float[Array, ""]:
     """One-sample estimate of the ELBO of one example, in nats."""
-    terms = elbo_terms(model, x, condition, key=key)
+    terms = model._elbo_terms_one(x, condition, key=key)
     return -terms.reconstruction - terms.kl
 
 
 def importance_weighted_bound_one(
-    model: LatentVariableModel,
+    model: BoundedModel,
     x: Array,
     condition: Array | None,
     *,
@@ -170,7 +190,7 @@ def importance_weighted_bound_one(
     """One estimate of the importance-weighted bound of one example, in nats, by a running logsumexp.
 
     Args:
-        model: gives the three distributions.
+        model: gives the log weights.
         x: one example.
         condition: its condition, or None.
         key: sample i uses `fold_in(key, i)`, so the chunks change nothing but the order of a sum.
@@ -182,7 +202,7 @@ def importance_weighted_bound_one(
 
     def add(total: Float[Array, ""], numbers: Int[Array, " chunk"]) -> tuple[Array, None]:
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(numbers)
-        weights = log_weights(model, x, condition, keys=keys).total
+        weights = model._log_weights_one(x, condition, keys=keys).total
         # The last chunk is filled up, so that all are one compiled body; what was filled up does not count.
         weights = jnp.where(numbers < num_samples, weights, -jnp.inf)
         return jnp.logaddexp(total, jax.nn.logsumexp(weights)), None
@@ -192,8 +212,10 @@ def importance_weighted_bound_one(
 
 
 def batch_elbo_terms(
-    model: LatentVariableModel, x: Array, condition: Array | None, *, key: Key[Array, ""]
+    model: BoundedModel, x: Array, condition: Array | None, *, key: Key[Array, ""]
 ) -> ElboTerms:
-    """`elbo_terms` of a batch of examples, each with a key of its own."""
+    """The ELBO's parts for a batch of examples, each with a key of its own."""
     keys = example_keys(key, x.shape[0])
-    return jax.vmap(lambda x, condition, key: elbo_terms(model, x, condition, key=key))(x, condition, keys)
+    return jax.vmap(lambda x, condition, key: model._elbo_terms_one(x, condition, key=key))(
+        x, condition, keys
+    )

@@ -1,7 +1,7 @@
 """The VAE with one vector of Gaussian latents: encoder, prior, decoder and likelihood, trained by an objective."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import distrax
 import equinox as eqx
@@ -17,29 +17,20 @@ from artifex.generative_models.core.distributions import (
     normal_from_output,
 )
 from artifex.generative_models.core.models import (
-    AbstractDensityModel,
-    AbstractLatentModel,
     conditions_for,
     map_examples,
 )
-from artifex.generative_models.core.protocols import LossOutput
-from artifex.generative_models.core.random import check_key, example_keys
 from artifex.generative_models.core.registry import register_model
 from artifex.generative_models.models.backbones import condition_vector, make_decoder, make_encoder
-from artifex.generative_models.models.vae.bounds import elbo_one, importance_weighted_bound_one
+from artifex.generative_models.models.vae.base import AbstractVAE
+from artifex.generative_models.models.vae.bounds import ElboTerms, LogWeights, elbo_terms, log_weights
 from artifex.generative_models.models.vae.objectives import AbstractObjective, make_objective
 from artifex.generative_models.models.vae.priors import AbstractPrior, make_prior
 
-_CHUNK_SIZE = 32
-
 
 @register_model(VAEConfig)
-class VAE(AbstractDensityModel, AbstractLatentModel):
+class VAE(AbstractVAE):
     """Variational autoencoder: z ~ p(z), x ~ p(x|z), with a diagonal Gaussian q(z|x) for the posterior.
-
-    `generate` draws from the model exactly, noise of the likelihood included; `generate_mean` leaves it out, which
-    is what most pictures of VAE samples show. `log_prob` is the importance-weighted bound with
-    `config.log_prob_samples` samples.
 
     Source: Kingma & Welling 2014, arXiv:1312.6114.
 
@@ -48,8 +39,6 @@ class VAE(AbstractDensityModel, AbstractLatentModel):
     >>> model.generate(4, key=jax.random.key(1)).shape
     (4, 1, 8, 8)
     """
-
-    log_prob_kind: ClassVar[str] = "lower bound"
 
     config: VAEConfig = eqx.field(static=True)
     encoder: eqx.Module
@@ -83,7 +72,7 @@ class VAE(AbstractDensityModel, AbstractLatentModel):
             key=decoder_key,
         )
         self.prior = make_prior(config.prior, config, key=prior_key)
-        self.objective = make_objective(config.objective, config)
+        self.objective = make_objective(config.objective, config.kl_weight)
 
     # One example
 
@@ -97,43 +86,22 @@ class VAE(AbstractDensityModel, AbstractLatentModel):
     def _likelihood_one(self, z: Float[Array, " latent"], condition: Array | None) -> distrax.Distribution:
         return self.likelihood(self.decoder(z, condition_vector(self.config, condition)))
 
-    def _loss_batch(
-        self, x: Array, condition: Array | None, *, key: Key[Array, ""], step: Array
-    ) -> LossOutput:
-        return self.objective.loss_batch(self, x, condition, key=key, step=step)
+    def _prior_sample_one(self, condition: Array | None, *, key: Key[Array, ""]) -> Float[Array, " latent"]:
+        return self._prior_one(condition).sample(seed=key)
 
-    def _generate_one(self, condition: Array | None, *, key: Key[Array, ""]) -> Array:
-        likelihood, noise_key = self._generated_likelihood_one(condition, key=key)
-        return likelihood.sample(seed=noise_key)
+    def _elbo_terms_one(self, x: Array, condition: Array | None, *, key: Key[Array, ""]) -> ElboTerms:
+        return elbo_terms(self, x, condition, key=key)
 
-    def _generate_mean_one(self, condition: Array | None, *, key: Key[Array, ""]) -> Array:
-        likelihood, _ = self._generated_likelihood_one(condition, key=key)
-        return likelihood.mean()
-
-    def _generated_likelihood_one(
-        self, condition: Array | None, *, key: Key[Array, ""]
-    ) -> tuple[distrax.Distribution, Key[Array, ""]]:
-        latent_key, noise_key = jax.random.split(key)
-        z = self._prior_one(condition).sample(seed=latent_key)
-        return self._likelihood_one(z, condition), noise_key
-
-    def _log_prob_one(
-        self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
-    ) -> Float[Array, ""]:
-        assert key is not None  # `log_prob` demands it, as this is a bound
-        num_samples = self.config.log_prob_samples
-        return importance_weighted_bound_one(
-            self, x, condition, key=key, num_samples=num_samples, chunk_size=_CHUNK_SIZE
-        )
+    def _log_weights_one(
+        self, x: Array, condition: Array | None, *, keys: Key[Array, " samples"]
+    ) -> LogWeights:
+        return log_weights(self, x, condition, keys=keys)
 
     def _encode_one(
         self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
     ) -> Float[Array, " latent"]:
         posterior = self._posterior_one(x, condition)
         return posterior.mean() if key is None else posterior.sample(seed=key)
-
-    def _decode_one(self, z: Float[Array, " latent"], condition: Array | None) -> Array:
-        return self._likelihood_one(z, condition).mean()
 
     def _interpolate_one(
         self, start: Array, end: Array, weight: Float[Array, ""], condition: Array | None
@@ -144,74 +112,11 @@ class VAE(AbstractDensityModel, AbstractLatentModel):
 
     # Batches
 
-    def elbo(
-        self, x: Array | np.ndarray, condition: Any = None, *, key: Key[Array, ""]
-    ) -> Float[Array, " batch"]:
-        """One-sample estimates of the evidence lower bound on log p(x), in nats.
-
-        Args:
-            x: batch of examples, shape `(batch, *event_shape)`.
-            condition: batch of conditions, for a conditional model.
-            key: randomness of the posterior samples.
-        """
-        return map_examples(elbo_one, self, x, condition, key)
-
-    def importance_weighted_bound(
-        self,
-        x: Array | np.ndarray,
-        condition: Any = None,
-        *,
-        key: Key[Array, ""],
-        num_samples: int,
-        chunk_size: int = _CHUNK_SIZE,
-    ) -> Float[Array, " batch"]:
-        """The bound E[log 1/k sum_i p(x, z_i) / q(z_i|x)] on log p(x), one estimate for each example, in nats.
-
-        It rises with `num_samples`; 5,000 is the usual number for a test score. Each pair of `num_samples` and
-        `chunk_size` compiles once.
-
-        Args:
-            x: batch of examples, shape `(batch, *event_shape)`.
-            condition: batch of conditions, for a conditional model.
-            key: randomness of the posterior samples.
-            num_samples: k, samples for each example.
-            chunk_size: so many samples of each example are in memory at once.
-        """
-        if num_samples < 1 or chunk_size < 1:
-            raise ValueError(
-                f"`num_samples` and `chunk_size` must be at least 1; got {num_samples} and {chunk_size}"
-            )
-        return map_examples(
-            importance_weighted_bound_one,
-            self,
-            x,
-            condition,
-            key,
-            num_samples=num_samples,
-            chunk_size=chunk_size,
-        )
-
     def posterior_parameters(
         self, x: Array | np.ndarray, condition: Any = None
     ) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
         """Means and standard deviations of q(z|x), each of shape `(batch, latent_size)`."""
         return map_examples(_posterior_parameters_one, self, x, condition, None)
-
-    def generate_mean(
-        self, n_samples: int, *, key: Key[Array, ""], condition: Any = None
-    ) -> Float[Array, "n_samples ..."]:
-        """Means of p(x|z) at the latents of `generate` with the same key: new examples without their noise.
-
-        Args:
-            n_samples: how many.
-            key: sample `i` is made with `fold_in(key, i)`.
-            condition: one for each sample, or a single one for all; None for an unconditional model.
-        """
-        check_key(key)
-        if n_samples < 1:
-            raise ValueError(f"`n_samples` must be at least 1; got {n_samples}")
-        condition = conditions_for(self.config, condition, n_samples)
-        return _generate_mean(self, example_keys(key, n_samples), condition)
 
     def latent_traversal(
         self,
@@ -246,11 +151,6 @@ def _posterior_parameters_one(
 ) -> tuple[Array, Array]:
     posterior = model._posterior_one(x, condition)
     return posterior.mean(), posterior.stddev()
-
-
-@eqx.filter_jit
-def _generate_mean(model, keys, condition):
-    return jax.vmap(lambda key, condition: model._generate_mean_one(condition, key=key))(keys, condition)
 
 
 @eqx.filter_jit

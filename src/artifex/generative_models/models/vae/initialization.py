@@ -1,6 +1,7 @@
 """Better starting points than random ones, made from data: pure functions from a model to a model."""
 
 import functools
+from typing import TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,11 +9,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from artifex.generative_models.models.backbones import ConvDecoder, MLPDecoder
+from artifex.generative_models.models.vae.base import AbstractVAE
 from artifex.generative_models.models.vae.gaussian import VAE
 from artifex.generative_models.models.vae.priors import VampPrior
 
+VAET = TypeVar("VAET", bound=AbstractVAE)
 
-def initialize_output_bias(model: VAE, mean: Float[Array | np.ndarray, "..."]) -> VAE:
+
+def initialize_output_bias(model: VAET, mean: Float[Array | np.ndarray, "..."]) -> VAET:
     """The model with the decoder's last bias such that p(x|z) starts around the mean of the data.
 
     Without this the first hundred steps are spent on the bias. A convolutional decoder has one bias for each

@@ -1,7 +1,8 @@
 """What training of a VAE minimises, on a batch: one class for each kind of objective.
 
 All report, in nats and as means over the batch: "loss", "reconstruction" (-log p(x|z)), "kl" (KL(q(z|x) || p(z)))
-and "elbo" (with weight 1 on the KL, whatever the objective's own weight is).
+and "elbo" (with weight 1 on the KL, whatever the objective's own weight is); a model with several layers of latents
+adds the KL of each, "kl_1" and so on.
 """
 
 import abc
@@ -19,7 +20,6 @@ from artifex.generative_models.core.configuration import (
     MMDConfig,
     ScheduleConfig,
     TotalCorrelationConfig,
-    VAEConfig,
     VAEObjectiveConfig,
 )
 from artifex.generative_models.core.losses import IMQKernel, mmd_batch
@@ -27,23 +27,23 @@ from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.random import example_keys
 from artifex.generative_models.core.schedules import make_schedule
 from artifex.generative_models.models.vae.bounds import (
+    BoundedModel,
     ElboTerms,
-    LatentVariableModel,
+    SingleLayerModel,
     batch_elbo_terms,
     doubly_reparameterized_log_weights,
     log_mean_exp,
-    log_weights,
 )
 from artifex.generative_models.models.vae.total_correlation import kl_decomposition_batch
 
 
 class AbstractObjective(eqx.Module):
-    """A loss of a model that gives posterior, prior and likelihood."""
+    """A loss of a model that gives the parts of the bounds; some need one vector of latents."""
 
     @abc.abstractmethod
     def loss_batch(
         self,
-        model: LatentVariableModel,
+        model: BoundedModel,
         x: Array,
         condition: Array | None,
         *,
@@ -63,7 +63,7 @@ class Elbo(AbstractObjective):
 
     def loss_batch(
         self,
-        model: LatentVariableModel,
+        model: BoundedModel,
         x: Array,
         condition: Array | None,
         *,
@@ -87,7 +87,7 @@ class Capacity(AbstractObjective):
 
     def loss_batch(
         self,
-        model: LatentVariableModel,
+        model: BoundedModel,
         x: Array,
         condition: Array | None,
         *,
@@ -113,7 +113,7 @@ class ImportanceWeighted(AbstractObjective):
 
     def loss_batch(
         self,
-        model: LatentVariableModel,
+        model: BoundedModel,
         x: Array,
         condition: Array | None,
         *,
@@ -122,17 +122,19 @@ class ImportanceWeighted(AbstractObjective):
     ) -> LossOutput:
         """Mean over the batch."""
         num_samples = self.config.num_samples
-        is_dreg = self.config.estimator == "dreg"
-        estimate = doubly_reparameterized_log_weights if is_dreg else log_weights
 
         def one(x, condition, key):
-            weights = estimate(model, x, condition, keys=example_keys(key, num_samples))
-            bound = log_mean_exp(weights.total)
-            return bound, -jnp.mean(weights.likelihood), -jnp.mean(weights.ratio)
+            keys = example_keys(key, num_samples)
+            if self.config.estimator == "dreg":
+                weights = doubly_reparameterized_log_weights(model, x, condition, keys=keys)
+            else:
+                weights = model._log_weights_one(x, condition, keys=keys)
+            return log_mean_exp(weights.total), weights
 
-        bounds, reconstruction, kl = jax.vmap(one)(x, condition, example_keys(key, x.shape[0]))
+        bounds, weights = jax.vmap(one)(x, condition, example_keys(key, x.shape[0]))
         bound = jnp.mean(bounds)
-        metrics = _metrics(jnp.mean(reconstruction), jnp.mean(kl))
+        parts = jax.tree.map(lambda part: -jnp.mean(part), weights.ratio_parts)
+        metrics = _metrics(-jnp.mean(weights.likelihood), -jnp.mean(weights.ratio), parts)
         return _output(-bound, metrics, importance_weighted_bound=bound)
 
 
@@ -146,7 +148,7 @@ class TotalCorrelation(AbstractObjective):
 
     def loss_batch(
         self,
-        model: LatentVariableModel,
+        model: SingleLayerModel,
         x: Array,
         condition: Array | None,
         *,
@@ -190,7 +192,7 @@ class MMD(AbstractObjective):
 
     def loss_batch(
         self,
-        model: LatentVariableModel,
+        model: SingleLayerModel,
         x: Array,
         condition: Array | None,
         *,
@@ -209,17 +211,20 @@ class MMD(AbstractObjective):
 
 
 def _prior_samples(
-    model: LatentVariableModel, condition: Array | None, keys: Key[Array, " batch"]
+    model: SingleLayerModel, condition: Array | None, keys: Key[Array, " batch"]
 ) -> Float[Array, "batch latent"]:
     return jax.vmap(lambda condition, key: model._prior_one(condition).sample(seed=key))(condition, keys)
 
 
 def _elbo_metrics(terms: ElboTerms) -> dict[str, Float[Array, ""]]:
-    return _metrics(jnp.mean(terms.reconstruction), jnp.mean(terms.kl))
+    parts = jax.tree.map(jnp.mean, terms.kl_parts)
+    return _metrics(jnp.mean(terms.reconstruction), jnp.mean(terms.kl), parts)
 
 
-def _metrics(reconstruction: Float[Array, ""], kl: Float[Array, ""]) -> dict[str, Float[Array, ""]]:
-    return {"reconstruction": reconstruction, "kl": kl, "elbo": -reconstruction - kl}
+def _metrics(
+    reconstruction: Float[Array, ""], kl: Float[Array, ""], kl_parts: dict[str, Float[Array, ""]]
+) -> dict[str, Float[Array, ""]]:
+    return {"reconstruction": reconstruction, "kl": kl, "elbo": -reconstruction - kl, **kl_parts}
 
 
 def _output(total: Float[Array, ""], metrics: dict[str, Array], **more: Float[Array, ""]) -> LossOutput:
@@ -227,36 +232,36 @@ def _output(total: Float[Array, ""], metrics: dict[str, Array], **more: Float[Ar
 
 
 @functools.singledispatch
-def make_objective(config: VAEObjectiveConfig, model_config: VAEConfig) -> AbstractObjective:
+def make_objective(config: VAEObjectiveConfig, kl_weight: ScheduleConfig) -> AbstractObjective:
     """The objective that a config describes.
 
     Args:
         config: which one. Register another kind with `make_objective.register`.
-        model_config: of the model that it trains.
+        kl_weight: weight of the KL, by training step; only "elbo" uses it.
     """
     raise LookupError(f"no objective is registered for {type(config).__name__}; use @make_objective.register")
 
 
 @make_objective.register
-def _(config: ElboConfig, model_config: VAEConfig) -> AbstractObjective:
-    return Elbo(model_config.kl_weight)
+def _(config: ElboConfig, kl_weight: ScheduleConfig) -> AbstractObjective:
+    return Elbo(kl_weight)
 
 
 @make_objective.register
-def _(config: CapacityConfig, model_config: VAEConfig) -> AbstractObjective:
+def _(config: CapacityConfig, kl_weight: ScheduleConfig) -> AbstractObjective:
     return Capacity(config)
 
 
 @make_objective.register
-def _(config: ImportanceWeightedConfig, model_config: VAEConfig) -> AbstractObjective:
+def _(config: ImportanceWeightedConfig, kl_weight: ScheduleConfig) -> AbstractObjective:
     return ImportanceWeighted(config)
 
 
 @make_objective.register
-def _(config: TotalCorrelationConfig, model_config: VAEConfig) -> AbstractObjective:
+def _(config: TotalCorrelationConfig, kl_weight: ScheduleConfig) -> AbstractObjective:
     return TotalCorrelation(config)
 
 
 @make_objective.register
-def _(config: MMDConfig, model_config: VAEConfig) -> AbstractObjective:
+def _(config: MMDConfig, kl_weight: ScheduleConfig) -> AbstractObjective:
     return MMD(config)

@@ -1,6 +1,12 @@
 """Configs of the variational autoencoders: one file for each kind of latent variable."""
 
 from artifex.generative_models.core.configuration.vae.gaussian import VAEConfig
+from artifex.generative_models.core.configuration.vae.hierarchical import (
+    BottomUpInferenceConfig,
+    HierarchicalInferenceConfig,
+    HierarchicalVAEConfig,
+    LadderInferenceConfig,
+)
 from artifex.generative_models.core.configuration.vae.objectives import (
     CapacityConfig,
     ElboConfig,

@@ -12,10 +12,10 @@ from artifex.generative_models.core.configuration.networks import (
 )
 from artifex.generative_models.core.configuration.schedules import ConstantScheduleConfig, ScheduleConfig
 from artifex.generative_models.core.configuration.vae.objectives import (
-    CapacityConfig,
     ElboConfig,
     TotalCorrelationConfig,
     VAEObjectiveConfig,
+    check_objective_weights,
 )
 from artifex.generative_models.core.configuration.vae.priors import PriorConfig, StandardNormalPriorConfig
 
@@ -46,22 +46,10 @@ class VAEConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.objective.uses_kl_weight and self.kl_weight != ConstantScheduleConfig(value=1.0):
-            raise ValueError(
-                f"`kl_weight` is no part of the objective {self.objective.kind!r}, so it must stay 1; "
-                "leave it out, or use the objective 'elbo'"
-            )
-        _check_length("kl_weight", self.kl_weight)
-        if isinstance(self.objective, CapacityConfig):
-            _check_length("objective.capacity", self.objective.capacity)
+        check_objective_weights(self.objective, self.kl_weight)
         is_factorised = isinstance(self.prior, StandardNormalPriorConfig)
         if isinstance(self.objective, TotalCorrelationConfig) and not is_factorised:
             raise ValueError(
                 "the objective 'total_correlation' splits the KL by latent, which needs the prior "
                 f"'standard_normal'; got {self.prior.kind!r}"
             )
-
-
-def _check_length(name: str, schedule: ScheduleConfig) -> None:
-    if getattr(schedule, "num_steps", 1) is None:
-        raise ValueError(f"`{name}.num_steps` must be given: a model does not know how long it is trained")

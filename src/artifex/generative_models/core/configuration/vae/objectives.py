@@ -10,7 +10,11 @@ from artifex.generative_models.core.configuration.fields import (
     PositiveFloat,
     PositiveInt,
 )
-from artifex.generative_models.core.configuration.schedules import LinearScheduleConfig, ScheduleConfig
+from artifex.generative_models.core.configuration.schedules import (
+    ConstantScheduleConfig,
+    LinearScheduleConfig,
+    ScheduleConfig,
+)
 
 
 @config()
@@ -94,3 +98,24 @@ class MMDConfig(VAEObjectiveConfig):
         5.0,
         10.0,
     )
+
+
+def check_objective_weights(objective: VAEObjectiveConfig, kl_weight: ScheduleConfig) -> None:
+    """Raise unless the KL weight has a meaning for the objective, and all schedules say their own length.
+
+    Raises:
+        ValueError: with the fix.
+    """
+    if not objective.uses_kl_weight and kl_weight != ConstantScheduleConfig(value=1.0):
+        raise ValueError(
+            f"`kl_weight` is no part of the objective {objective.kind!r}, so it must stay 1; "
+            "leave it out, or use the objective 'elbo'"
+        )
+    _check_length("kl_weight", kl_weight)
+    if isinstance(objective, CapacityConfig):
+        _check_length("objective.capacity", objective.capacity)
+
+
+def _check_length(name: str, schedule: ScheduleConfig) -> None:
+    if getattr(schedule, "num_steps", 1) is None:
+        raise ValueError(f"`{name}.num_steps` must be given: a model does not know how long it is trained")
