@@ -185,8 +185,8 @@ def test_image_folder_in_memory_and_streamed(picture_folder, key):
         np.testing.assert_array_equal(x["condition"], y["condition"])
     batches = streamed.train.batches(3, seed=0)
     assert isinstance(batches, StreamBatches)
-    expected = kept.train.batches(3, seed=0)
-    rows = jax.tree.map(lambda array: array[expected.take(4)], kept.train.arrays)
+    indices = kept.train.batches(3, seed=0).take(4)
+    rows = jax.tree.map(lambda array: array[indices], kept.train.arrays)
     jax.tree.map(np.testing.assert_array_equal, batches.take(4), rows)
 
 
@@ -208,7 +208,7 @@ def test_unknown_names(monkeypatch, tmp_path):
         load_data("digit")
     with pytest.raises(ConfigError, match=r"dataset.kind: .*Did you mean 'mnist'"):
         load_data({"kind": "image", "dataset": "mnst"})
-    with pytest.raises(TypeError, match="got int"):
+    with pytest.raises(TypeError):
         load_data(3)
     monkeypatch.setenv("ARTIFEX_DATA_DIR", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"'mnist.npz'; looked at .*ARTIFEX_DATA_DIR"):

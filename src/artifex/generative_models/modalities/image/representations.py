@@ -39,8 +39,6 @@ from artifex.generative_models.core.configuration import (
 )
 from artifex.generative_models.core.representations import AbstractRepresentation, Support
 
-_NOISE_BITS = 12
-
 
 class AbstractImageRepresentation(AbstractRepresentation):
     """A representation of integer pictures.
@@ -68,14 +66,14 @@ class UnitInterval(AbstractImageRepresentation):
     support: ClassVar[Support] = "levels"
 
     def _encode_one(
-        self, data: Integer[Array, "*shape"], *, key: Key[Array, ""] | None
+        self, data: Num[Array, "*shape"], *, key: Key[Array, ""] | None
     ) -> Float[Array, "*shape"]:
         return _unit(data, self.num_levels)
 
     def _unit_one(self, x: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
         return x
 
-    def _log_det_one(self, data: Integer[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
+    def _log_det_one(self, data: Num[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
         return jnp.zeros(())
 
 
@@ -87,14 +85,14 @@ class Symmetric(AbstractImageRepresentation):
     support: ClassVar[Support] = "levels"
 
     def _encode_one(
-        self, data: Integer[Array, "*shape"], *, key: Key[Array, ""] | None
+        self, data: Num[Array, "*shape"], *, key: Key[Array, ""] | None
     ) -> Float[Array, "*shape"]:
         return 2.0 * _unit(data, self.num_levels) - 1.0
 
     def _unit_one(self, x: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
         return (x + 1.0) / 2.0
 
-    def _log_det_one(self, data: Integer[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
+    def _log_det_one(self, data: Num[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
         return jnp.zeros(())
 
 
@@ -106,14 +104,14 @@ class ThresholdBinarized(AbstractImageRepresentation):
     support: ClassVar[Support] = "binary"
 
     def _encode_one(
-        self, data: Integer[Array, "*shape"], *, key: Key[Array, ""] | None
+        self, data: Num[Array, "*shape"], *, key: Key[Array, ""] | None
     ) -> Float[Array, "*shape"]:
         return jnp.asarray(_unit(data, self.num_levels) > 0.5, jnp.float32)
 
     def _unit_one(self, x: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
         return x
 
-    def _log_det_one(self, data: Integer[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
+    def _log_det_one(self, data: Num[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
         return jnp.zeros(())
 
 
@@ -129,7 +127,7 @@ class FixedBinarized(AbstractImageRepresentation):
     support: ClassVar[Support] = "binary"
 
     def _encode_one(
-        self, data: Integer[Array, "*shape"], *, key: Key[Array, ""] | None
+        self, data: Num[Array, "*shape"], *, key: Key[Array, ""] | None
     ) -> Float[Array, "*shape"]:
         # The picture itself, hashed, says which draw is its own: stored pictures need no number that goes with them.
         weights = (jnp.arange(data.size, dtype=jnp.uint32) * jnp.uint32(2654435761)) | jnp.uint32(1)
@@ -140,7 +138,7 @@ class FixedBinarized(AbstractImageRepresentation):
     def _unit_one(self, x: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
         return x
 
-    def _log_det_one(self, data: Integer[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
+    def _log_det_one(self, data: Num[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
         return jnp.zeros(())
 
 
@@ -152,14 +150,14 @@ class DynamicBinarized(AbstractImageRepresentation):
     support: ClassVar[Support] = "binary"
 
     def _encode_one(
-        self, data: Integer[Array, "*shape"], *, key: Key[Array, ""] | None
+        self, data: Num[Array, "*shape"], *, key: Key[Array, ""] | None
     ) -> Float[Array, "*shape"]:
         return _bernoulli(data, self.num_levels, key)
 
     def _unit_one(self, x: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
         return x
 
-    def _log_det_one(self, data: Integer[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
+    def _log_det_one(self, data: Num[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
         return jnp.zeros(())
 
 
@@ -171,7 +169,7 @@ class Dequantized(AbstractImageRepresentation):
     support: ClassVar[Support] = "real"
 
     def _encode_one(
-        self, data: Integer[Array, "*shape"], *, key: Key[Array, ""] | None
+        self, data: Num[Array, "*shape"], *, key: Key[Array, ""] | None
     ) -> Float[Array, "*shape"]:
         return self._stretch(_noisy(data, self.num_levels, key))
 
@@ -181,7 +179,7 @@ class Dequantized(AbstractImageRepresentation):
     def _unit_one(self, x: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
         return _floor_unit(x, self.num_levels)
 
-    def _log_det_one(self, data: Integer[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
+    def _log_det_one(self, data: Num[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
         return jnp.asarray(-data.size * math.log(self.num_levels), jnp.float32)
 
 
@@ -194,7 +192,7 @@ class Logit(AbstractImageRepresentation):
     support: ClassVar[Support] = "real"
 
     def _encode_one(
-        self, data: Integer[Array, "*shape"], *, key: Key[Array, ""] | None
+        self, data: Num[Array, "*shape"], *, key: Key[Array, ""] | None
     ) -> Float[Array, "*shape"]:
         return self._stretch(_noisy(data, self.num_levels, key))
 
@@ -209,7 +207,7 @@ class Logit(AbstractImageRepresentation):
         unit = (jax.nn.sigmoid(x) - self.alpha) / (1.0 - 2.0 * self.alpha)
         return _floor_unit(unit, self.num_levels)
 
-    def _log_det_one(self, data: Integer[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
+    def _log_det_one(self, data: Num[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
         p = self._squeeze(_noisy(data, self.num_levels, key))
         per_pixel = math.log((1.0 - 2.0 * self.alpha) / self.num_levels) - jnp.log(p) - jnp.log1p(-p)
         return jnp.sum(per_pixel)
@@ -222,38 +220,37 @@ class Discrete(AbstractImageRepresentation):
     is_stochastic: ClassVar[bool] = False
     support: ClassVar[Support] = "tokens"
 
-    def _encode_one(
-        self, data: Integer[Array, "*shape"], *, key: Key[Array, ""] | None
-    ) -> Int[Array, "*shape"]:
+    def _encode_one(self, data: Num[Array, "*shape"], *, key: Key[Array, ""] | None) -> Int[Array, "*shape"]:
         return data.astype(jnp.int32)
 
     def _unit_one(self, x: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
         return x.astype(jnp.float32) / (self.num_levels - 1)
 
-    def _log_det_one(self, data: Integer[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
+    def _log_det_one(self, data: Num[Array, "..."], *, key: Key[Array, ""] | None) -> Float[Array, ""]:
         return jnp.zeros(())
 
 
-def _unit(data: Integer[Array, "*shape"], num_levels: int) -> Float[Array, "*shape"]:
+def _unit(data: Num[Array, "*shape"], num_levels: int) -> Float[Array, "*shape"]:
     _check_integers(data)
-    return data.astype(jnp.float32) / (num_levels - 1)
+    # A compiler may multiply by the reciprocal instead, and then the last level would exceed 1 by a rounding error.
+    return jnp.minimum(data.astype(jnp.float32) / (num_levels - 1), 1.0)
 
 
 def _bernoulli(
-    data: Integer[Array, "*shape"], num_levels: int, key: Key[Array, ""] | None
+    data: Num[Array, "*shape"], num_levels: int, key: Key[Array, ""] | None
 ) -> Float[Array, "*shape"]:
     # A uniform number in [0, 1) is below 0 never and below 1 always: black and white pixels stay as they are.
     return jnp.asarray(jax.random.uniform(key, data.shape) < _unit(data, num_levels), jnp.float32)
 
 
-def _noisy(
-    data: Integer[Array, "*shape"], num_levels: int, key: Key[Array, ""] | None
-) -> Float[Array, "*shape"]:
-    """`v + u`. The noise lies on midpoints of a grid, so that no sum is rounded up to the next level: with noise
-    of full precision one pixel in 2^18 would decode to a wrong level.
+def _noisy(data: Num[Array, "*shape"], num_levels: int, key: Key[Array, ""] | None) -> Float[Array, "*shape"]:
+    """`v + u`, with the noise on the midpoints of a grid (of 4096 cells for 256 levels and less).
+
+    So float32 holds the sum exactly, and every level is decoded again. With noise of full precision, `100 + u` is
+    rounded up to 101 once in 2^18 pixels.
     """
     _check_integers(data)
-    bits = min(_NOISE_BITS, 22 - (num_levels - 1).bit_length())
+    bits = min(12, 20 - (num_levels - 1).bit_length())
     steps = jax.random.randint(key, data.shape, 0, 2**bits)
     return data.astype(jnp.float32) + (steps.astype(jnp.float32) + 0.5) / 2**bits
 
