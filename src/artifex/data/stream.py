@@ -52,9 +52,9 @@ class StreamBatches(AbstractBatches):
         count = jax.process_count() if process_count is None else process_count
         self._order = BatchOrder(len(source), batch_size, seed=seed, shuffle=shuffle)
         local = local_batch_size(batch_size, count)
-        plan = grain.MapDataset.source(_Plan(self._order, slice(index * local, (index + 1) * local)))
+        plan: Any = _Plan(self._order, slice(index * local, (index + 1) * local))
         options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=num_prefetched)
-        self._pipeline = iter(plan.map(source.rows).to_iter_dataset(options))
+        self._pipeline = iter(grain.MapDataset.source(plan).map(source.rows).to_iter_dataset(options))
         self.batch_size = batch_size
         self.is_per_process = True
         self.representation = representation
@@ -94,5 +94,5 @@ class _Plan:
     def __len__(self) -> int:
         return 1 << 48  # no end: epochs are the order's affair
 
-    def __getitem__(self, position: Any) -> np.ndarray:
-        return self._order.batch(int(position))[self._part]
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return self._order.batch(int(index))[self._part]

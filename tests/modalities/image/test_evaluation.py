@@ -279,13 +279,15 @@ def test_evaluation_as_plain_values():
 
 def test_code_perplexity():
     """1 for one code, all for equal use; its standard error against the spread over simulated sets."""
-    assert code_perplexity(np.full((5, 4), 3), 8).value == 1.0
-    assert code_perplexity(np.tile(np.arange(8), (5, 1)), 8).value == pytest.approx(8.0)
+    assert code_perplexity(np.full((5, 1, 4), 3), 8).value == 1.0
+    every = np.tile(np.arange(8), (5, 1, 1))
+    assert code_perplexity(every, 8).value == pytest.approx(8.0)
+    assert code_perplexity(np.concatenate([every, 0 * every], axis=1), 8).value == pytest.approx(4.5)
     generator = np.random.default_rng(0)
-    sets = generator.choice(6, (400, 300, 5), p=[0.4, 0.2, 0.2, 0.1, 0.05, 0.05])
+    sets = generator.choice(6, (400, 300, 1, 5), p=[0.4, 0.2, 0.2, 0.1, 0.05, 0.05])
     estimates = [code_perplexity(codes, 6) for codes in sets]
     spread = np.std([estimate.value for estimate in estimates], ddof=1)
     # 400 sets know their spread to 3.5 %; gate at 4 standard errors.
     assert np.mean([estimate.standard_error for estimate in estimates]) == pytest.approx(spread, rel=0.14)
     with pytest.raises(ValueError, match=r"\[0, 3\); got 0 to 3"):
-        code_perplexity(np.arange(4)[None], 3)
+        code_perplexity(np.arange(4)[None, None], 3)

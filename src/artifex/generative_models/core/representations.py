@@ -90,7 +90,7 @@ class AbstractRepresentation(eqx.Module):
     def x_shape(self, data_shape: tuple[int, ...], dtype: np.typing.DTypeLike = np.uint8) -> tuple[int, ...]:
         """Shape of the array that one stored array of shape `data_shape` is encoded as."""
         data = jax.ShapeDtypeStruct(data_shape, dtype)
-        key = jax.eval_shape(lambda: jax.random.key(0)) if self.is_stochastic else None
+        key = jax.eval_shape(jax.random.key, 0) if self.is_stochastic else None
         return jax.eval_shape(lambda data, key: self._encode_one(data, key=key), data, key).shape
 
     def _keys(self, data: PyTree[Array], key: Key[Array, "..."] | None) -> Key[Array, " batch"] | None:

@@ -1,5 +1,10 @@
 """What a model promises."""
 
-from artifex.generative_models.core.protocols.evaluation import HasCodes, HasELBO, HasLikelihood
+from artifex.generative_models.core.protocols.evaluation import (
+    HasCodes,
+    HasELBO,
+    HasImportanceWeightedBound,
+    HasLikelihood,
+)
 from artifex.generative_models.core.protocols.models import DensityModel, GenerativeModel, LatentModel
 from artifex.generative_models.core.protocols.outputs import LossOutput

@@ -9,11 +9,16 @@ from artifex.generative_models.core.configuration import LikelihoodConfig
 
 @runtime_checkable
 class HasELBO(Protocol):
-    """Has lower bounds of log p(x)."""
+    """Has a lower bound of log p(x)."""
 
     def elbo(self, x: PyTree[Array], condition: Any = None, *, key: Key[Array, ""]) -> Float[Array, " batch"]:
         """The evidence lower bound of each example, in nats, from one sample of its latents."""
         ...
+
+
+@runtime_checkable
+class HasImportanceWeightedBound(Protocol):
+    """Has lower bounds of log p(x) that become tight as the number of samples grows."""
 
     def importance_weighted_bound(
         self, x: PyTree[Array], condition: Any = None, *, key: Key[Array, ""], num_samples: int
@@ -34,7 +39,9 @@ class HasLikelihood(Protocol):
 
 @runtime_checkable
 class HasCodes(Protocol):
-    """Has discrete latents."""
+    """Has discrete latents: codes of shape `(batch, h, w)`, or `(batch, levels, h, w)` where each level has a
+    codebook of its own.
+    """
 
     @property
     def num_codes(self) -> int:

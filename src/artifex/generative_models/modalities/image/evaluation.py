@@ -5,7 +5,7 @@
     bits_per_dimension              -(bound + log_det) / (D log 2), with D the number of stored pixels times channels
                                     and the bound the best that is asked for
     reconstruction_mse              mean squared error of `decode(reconstruct(x))` against `decode(x)`, pixels in [0, 1]
-    codebook_perplexity             exp of the entropy of the codes over the whole set
+    codebook_perplexity             exp of the entropy of the codes over the whole set (mean over levels)
 
 What a model cannot give is left out, with the reason in `Evaluation.unavailable`; what is asked for by name and
 cannot be given is an error.
@@ -21,7 +21,13 @@ from jaxtyping import Array, Key
 from artifex.data import AbstractDataset
 from artifex.generative_models.core.configuration import DiscretizedLogisticConfig
 from artifex.generative_models.core.evaluation import Evaluation, code_perplexity, estimate_mean
-from artifex.generative_models.core.protocols import HasCodes, HasELBO, HasLikelihood, LatentModel
+from artifex.generative_models.core.protocols import (
+    HasCodes,
+    HasELBO,
+    HasImportanceWeightedBound,
+    HasLikelihood,
+    LatentModel,
+)
 from artifex.generative_models.core.random import check_key
 from artifex.generative_models.modalities.image.representations import AbstractImageRepresentation
 from artifex.utils.messages import unknown_name
@@ -105,7 +111,8 @@ class _Columns:
         x, condition = batch["x"], batch.get("condition")
         elbo_key, weighted_key = jax.random.split(key)
         new: dict[str, Any] = {}
-        if "elbo" in self._names or self._best_bound == "elbo":
+        bits_from_elbo = "bits_per_dimension" in self._names and self._best_bound == "elbo"
+        if "elbo" in self._names or bits_from_elbo:
             new["elbo"] = self._model.elbo(x, condition, key=elbo_key)
         if "importance_weighted_bound" in self._names:
             new["importance_weighted_bound"] = self._model.importance_weighted_bound(
@@ -117,7 +124,8 @@ class _Columns:
             new["reconstruction_mse"] = self._squared_error(x, self._model.reconstruct(x, condition))
         if "codebook_perplexity" in self._names:
             codes = np.asarray(self._model.encode(x, condition))
-            new["codebook_perplexity"] = codes.reshape(len(codes), -1)
+            levels = codes.shape[1] if codes.ndim == 4 else 1
+            new["codebook_perplexity"] = codes.reshape(len(codes), levels, -1)
         for name, values in new.items():
             self._parts.setdefault(name, []).append(np.asarray(values)[:count])
 
@@ -135,9 +143,7 @@ class _Columns:
         return found
 
     @property
-    def _best_bound(self) -> str | None:
-        if "bits_per_dimension" not in self._names:
-            return None
+    def _best_bound(self) -> str:
         return "importance_weighted_bound" if "importance_weighted_bound" in self._names else "elbo"
 
     def _bits(self, bound: Array, positions: np.ndarray) -> np.ndarray:
@@ -194,6 +200,10 @@ def _no_bound(model: Any, representation: AbstractImageRepresentation) -> str | 
     return None if isinstance(model, HasELBO) else "the model has no lower bound of log p(x)"
 
 
+def _no_weighted_bound(model: Any, representation: AbstractImageRepresentation) -> str | None:
+    return None if isinstance(model, HasImportanceWeightedBound) else "the model has no importance samples"
+
+
 def _no_bits(model: Any, representation: AbstractImageRepresentation) -> str | None:
     """Bits are those of a code for the stored data: the likelihood must be one of what the representation gives."""
     if reason := _no_bound(model, representation):
@@ -236,7 +246,7 @@ _WORDS = {
 
 _OBSTACLES: dict[str, Callable[[Any, AbstractImageRepresentation], str | None]] = {
     "elbo": _no_bound,
-    "importance_weighted_bound": _no_bound,
+    "importance_weighted_bound": _no_weighted_bound,
     "bits_per_dimension": _no_bits,
     "reconstruction_mse": _no_reconstruction,
     "codebook_perplexity": _no_codes,

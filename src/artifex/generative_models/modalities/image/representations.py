@@ -21,7 +21,7 @@ and ours to [alpha, 1 - alpha]); Salakhutdinov and Murray 2008 and Burda et al. 
 import abc
 import math
 from functools import singledispatch
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -236,14 +236,12 @@ def _unit(data: Num[Array, "*shape"], num_levels: int) -> Float[Array, "*shape"]
     return jnp.minimum(data.astype(jnp.float32) / (num_levels - 1), 1.0)
 
 
-def _bernoulli(
-    data: Num[Array, "*shape"], num_levels: int, key: Key[Array, ""] | None
-) -> Float[Array, "*shape"]:
+def _bernoulli(data: Num[Array, "*shape"], num_levels: int, key: Any) -> Float[Array, "*shape"]:
     # A uniform number in [0, 1) is below 0 never and below 1 always: black and white pixels stay as they are.
     return jnp.asarray(jax.random.uniform(key, data.shape) < _unit(data, num_levels), jnp.float32)
 
 
-def _noisy(data: Num[Array, "*shape"], num_levels: int, key: Key[Array, ""] | None) -> Float[Array, "*shape"]:
+def _noisy(data: Num[Array, "*shape"], num_levels: int, key: Any) -> Float[Array, "*shape"]:
     """`v + u`, with the noise on the midpoints of a grid (of 4096 cells for 256 levels and less).
 
     So float32 holds the sum exactly, and every level is decoded again. With noise of full precision, `100 + u` is
