@@ -6,7 +6,7 @@ example a key of its own, vmap, and compile once for each shape.
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -149,8 +149,8 @@ class AbstractLatentModel(AbstractGenerativeModel):
 
     def decode(self, z: Arrays, condition: Arrays | None = None) -> PyTree[Array]:
         """Means of the examples that a batch of latents stands for, shape `(batch, *event_shape)`."""
-        condition = conditions_for(self.config, condition, _batch_size(z))
-        return _decode(self, z, condition)
+        z = jax.tree.map(jnp.asarray, z)
+        return _decode(self, z, conditions_for(self.config, condition, _batch_size(z)))
 
     def reconstruct(
         self, x: Arrays, condition: Arrays | None = None, *, key: Key[Array, ""] | None = None
@@ -285,7 +285,7 @@ def _check_labels(labels: Array, num_classes: int) -> None:
         raise ValueError(f"class labels must lie in [0, {num_classes}); got values from {low} to {high}")
 
 
-def _batch_size(tree: PyTree[Array]) -> int:
+def _batch_size(tree: Arrays) -> int:
     return jax.tree.leaves(tree)[0].shape[0]
 
 

@@ -1,7 +1,6 @@
 """The VAE with one vector of Gaussian latents: encoder, prior, decoder and likelihood, trained by an objective."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import distrax
 import equinox as eqx
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import VAEConfig
 from artifex.generative_models.core.distributions import (
     AbstractLikelihood,
@@ -113,7 +113,7 @@ class VAE(AbstractVAE):
     # Batches
 
     def posterior_parameters(
-        self, x: Array | np.ndarray, condition: Any = None
+        self, x: Arrays, condition: Arrays | None = None
     ) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
         """Means and standard deviations of q(z|x), each of shape `(batch, latent_size)`."""
         return map_examples(_posterior_parameters_one, self, x, condition, None)
@@ -123,7 +123,7 @@ class VAE(AbstractVAE):
         z: Float[Array | np.ndarray, "batch latent"],
         dimensions: Sequence[int],
         values: Sequence[float] | Float[Array | np.ndarray, " steps"],
-        condition: Any = None,
+        condition: Arrays | None = None,
     ) -> Float[Array, "batch dimensions steps ..."]:
         """Decoded means while one latent at a time takes given values and the others stay.
 
