@@ -1,5 +1,6 @@
 """Checkpoints: exact, resharded, verified, and whole or absent whatever happens to the process or the disk."""
 
+import contextlib
 import json
 import os
 import random
@@ -326,11 +327,12 @@ def test_a_process_killed_at_any_moment_leaves_a_checkpoint_that_restores(tmp_pa
         stderr=subprocess.DEVNULL,
         env=environment,
         text=True,
+        start_new_session=True,  # so that no child outlives a test that fails
     )
     like = {str(i): jax.ShapeDtypeStruct((50, 50), jnp.int32) for i in range(4)}
     delays = random.Random(0)
     last, left_overs = 0, 0
-    with saver:
+    try:
         for _ in range(num_children):
             victim = int(saver.stdout.readline())
             deadline = time.monotonic() + 30
@@ -346,6 +348,10 @@ def test_a_process_killed_at_any_moment_leaves_a_checkpoint_that_restores(tmp_pa
             assert all((leaf == step).all() for leaf in arrays.values())
             last = step
             left_overs += any(path.name.startswith(".") for path in tmp_path.iterdir())
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(saver.pid, signal.SIGKILL)
+        saver.communicate()
     assert left_overs > 0  # some were killed in the middle of a save
     CheckpointStore(tmp_path, keep=1).save(last + 1, {"w": jnp.ones(2)}, {})
     assert [path.name for path in tmp_path.iterdir()] == [str(last + 1)]

@@ -63,7 +63,7 @@ class DeviceManager:
                 raise DeviceError(message)
             warnings.warn(f"{message} {best!r} is used instead.", DeviceWarning, stacklevel=2)
         self.platform: str = platform if platform in self._found else best
-        self.devices: tuple[jax.Device, ...] = self._found[self.platform]
+        self.devices: tuple[jax.Device, ...] = self._found[self.platform]  # pyright: ignore[reportInvalidTypeForm]
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -139,9 +139,9 @@ class DeviceManager:
         )
 
 
-def _find_devices() -> tuple[dict[str, tuple[jax.Device, ...]], dict[str, str]]:
+def _find_devices() -> tuple[dict[str, tuple[jax.Device, ...]], dict[str, str]]:  # pyright: ignore[reportInvalidTypeForm]
     """Devices of each platform that is there, and what JAX says of the others."""
-    found: dict[str, tuple[jax.Device, ...]] = {}
+    found: dict[str, tuple[jax.Device, ...]] = {}  # pyright: ignore[reportInvalidTypeForm]
     refusals: dict[str, str] = {}
     for platform in _BEST_FIRST:
         try:

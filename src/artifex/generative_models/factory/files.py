@@ -96,7 +96,8 @@ def load_model(path: str | os.PathLike) -> Any:
             f"{path} is not a whole safetensors file: {error}. Copy or save the model again."
         ) from error
     config = _config_in(metadata, path)
-    structure = eqx.filter_eval_shape(lambda key: create_model(config, key=key), jax.random.key(0))
+    any_key = jax.eval_shape(jax.random.key, 0)  # nothing random is computed: the file has the values
+    structure = eqx.filter_eval_shape(lambda key: create_model(config, key=key), any_key)
     wanted = {name: leaf for name, leaf in named_leaves(structure).items() if _is_struct(leaf)}
     _check_names(wanted, tensors, path)
     filled = {name: _checked(name, leaf, tensors[name], path) for name, leaf in wanted.items()}
