@@ -146,6 +146,25 @@ def test_a_replacement_cut_off_between_its_renamings_loses_nothing(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["5", "6"]
 
 
+def test_a_checkpoint_that_a_running_process_removes_while_it_is_read_gives_way_to_a_newer_one(
+    tmp_path, monkeypatch
+):
+    save_steps(CheckpointStore(tmp_path), 5)
+    reader = CheckpointStore(tmp_path)
+    read, steps_read = reader._files.read, []
+
+    def slow_read(folder, *arguments):
+        steps_read.append(int(folder.parent.name))
+        if len(steps_read) == 1:
+            save_steps(CheckpointStore(tmp_path, keep=1), 6)
+        return read(folder, *arguments)
+
+    monkeypatch.setattr(reader._files, "read", slow_read)
+    got, _, step = reader.restore(LIKE)
+    assert (steps_read, step) == ([5, 6], 6)
+    assert (got["w"] == 6).all()
+
+
 def files_of(checkpoint):
     return sorted(path for path in checkpoint.rglob("*") if path.is_file())
 

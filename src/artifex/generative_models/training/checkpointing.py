@@ -17,7 +17,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -30,6 +30,8 @@ from artifex.generative_models.training.manifest import (
     sync_folder,
     write_manifest,
 )
+
+ResultT = TypeVar("ResultT")
 
 _ARRAYS, _EXTRA = "arrays", "extra.json"
 _STEP = re.compile(r"(0|[1-9]\d*)|\.(\d+)\.replaced")
@@ -125,15 +127,18 @@ class CheckpointStore:
             CheckpointError: the checkpoint of `step` is damaged.
             ValueError: the checkpoint does not fit `like`; the message names the first array that differs.
         """
-        path = self._choose(step)
-        manifest = read_manifest(path, verify=False)
-        check_fits(manifest.leaves, like, f"checkpoint {path}")
-        arrays = self._files.read(path / _ARRAYS, manifest.leaves, like)
-        return arrays, _read_extra(path), manifest.step
+
+        def read(path: Path) -> tuple[PyTree[Any], dict[str, Any], int]:
+            manifest = read_manifest(path, verify=False)
+            check_fits(manifest.leaves, like, f"checkpoint {path}")
+            arrays = self._files.read(path / _ARRAYS, manifest.leaves, like)
+            return arrays, _read_extra(path), manifest.step
+
+        return self._read(step, read)
 
     def extra(self, *, step: int | None = None) -> dict[str, Any]:
         """The `extra` of the checkpoint that `restore` would read; the same warning and errors."""
-        return _read_extra(self._choose(step))
+        return self._read(step, _read_extra)
 
     def _paths(self) -> dict[int, Path]:
         """The checkpoint of each step, rising."""
@@ -144,10 +149,19 @@ class CheckpointStore:
                 found[int(match[1] or match[2])] = path
         return dict(sorted(found.items()))
 
-    def _choose(self, step: int | None) -> Path:
-        """The folder to read: of one step, or of the newest that is whole."""
-        chosen = _on_first_process(lambda: self._newest_whole() if step is None else self._checked(step))
-        return self._paths()[chosen]
+    def _read(self, step: int | None, read: Callable[[Path], ResultT]) -> ResultT:
+        """Read the checkpoint of one step, or the newest that is whole.
+
+        A run that goes on meanwhile may remove a checkpoint while it is read; then it has a newer one.
+        """
+        while True:
+            chosen = _on_first_process(lambda: self._newest_whole() if step is None else self._checked(step))
+            path = self._paths().get(chosen, self.folder / str(chosen))
+            try:
+                return read(path)
+            except (OSError, ValueError):
+                if path.exists() or step is not None or jax.process_count() > 1:
+                    raise
 
     def _checked(self, step: int) -> int:
         paths = self._paths()
@@ -169,6 +183,8 @@ class CheckpointStore:
             try:
                 read_manifest(paths[step])
             except DamagedCheckpointError as error:
+                if not paths[step].exists():  # removed meanwhile, by a run that goes on
+                    return self._newest_whole()
                 damaged[step] = f"{paths[step]} is damaged ({error})"
                 continue
             for bad in damaged.keys() - self._warned:
