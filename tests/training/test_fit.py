@@ -7,6 +7,7 @@ import signal
 import jax
 import numpy as np
 import pytest
+from tests.training.toy import Location, LocationConfig, toy_data
 
 from artifex.generative_models.core.configuration import (
     AdamConfig,
@@ -27,7 +28,6 @@ from artifex.generative_models.training import (
     Started,
     fit,
 )
-from tests.training.toy import Location, LocationConfig, toy_data
 
 CONFIG = TrainingConfig(
     num_steps=40,

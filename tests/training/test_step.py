@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from tests.training.toy import Location, LocationConfig, toy_data
 
 from artifex.generative_models.core.configuration import MeshConfig
 from artifex.generative_models.scaling import make_mesh
 from artifex.generative_models.training import init_state, make_train_step, train_step
-from tests.training.toy import Location, LocationConfig, toy_data
 
 ONE = MeshConfig(data=1)
 
@@ -52,7 +52,7 @@ def test_optimizer_never_sees_a_buffer(model, key):
 
 
 def test_average_follows_its_formula(model, key):
-    """ema <- ema + (1 - d) (p - ema) with d = min(decay, (1 + i) / (10 + i))."""
+    """Ema <- ema + (1 - d) (p - ema) with d = min(decay, (1 + i) / (10 + i))."""
     optimizer = optax.sgd(0.1)
     state = init_state(model, optimizer, key=key, use_ema=True)
     expected = np.asarray(model.location, np.float64)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Key
 from artifex.data import as_batches, as_dataset
 from artifex.generative_models.core.configuration import TrainingConfig, to_mapping
 from artifex.generative_models.core.random import check_key
-from artifex.generative_models.scaling import check_batch_size, make_mesh
+from artifex.generative_models.scaling import check_batch_size, make_mesh, place
 from artifex.generative_models.training.callbacks import Checkpointing, EarlyStopping, Progress, Validation
 from artifex.generative_models.training.checkpointing import CheckpointStore
 from artifex.generative_models.training.events import (
@@ -124,7 +124,7 @@ def fit(
         accumulate_steps=config.accumulate_steps,
         nonfinite=config.nonfinite,
     )
-    own: list[Callback] = [Progress()] if progress else []
+    own: list[Callback] = [Progress()] if progress and jax.process_index() == 0 else []
     if validation is not None:
         own.append(
             Validation(
@@ -165,12 +165,12 @@ class _Run:
         self._stop_reason: str | None = None
         self._store: CheckpointStore | None = None
         self._saved_at: int | None = None
-        self._resident = jax.device_put(batches.resident, compiled.replicated)
+        self._resident = jax.tree.map(lambda leaf: place(leaf, compiled.replicated), batches.resident)
         if self.run_dir is not None:
             self.run_dir.mkdir(parents=True, exist_ok=True)
             self._store = CheckpointStore(self.run_dir / CHECKPOINTS, keep=config.keep_checkpoints)
             self._resume()
-        self._log = MetricLog(self.run_dir, first_step=self.step)
+        self._log = MetricLog(self.run_dir if jax.process_index() == 0 else None, first_step=self.step)
         self._learning_rate = learning_rate_schedule(config)
 
     @property
@@ -222,7 +222,7 @@ class _Run:
         window: list[dict[str, np.ndarray]] = []
         while self.step < config.num_steps and not signals.received and self._stop_reason is None:
             num = min(chunk - self.step % chunk, config.num_steps - self.step)
-            items = self._batches.take(num)
+            items = self._on_mesh(self._batches.take(num))
             self.state, metrics = self._compiled.run(self.state, items, self.step, resident=self._resident)
             waiting.append((self.step, metrics))
             self.step += num
@@ -238,6 +238,15 @@ class _Run:
                     callback(self, Reached(self.step))
         while waiting:
             self._fetch(*waiting.popleft())
+
+    def _on_mesh(self, items: Any) -> Any:
+        """Host arrays as the compiled step takes them; in a run of several processes as global arrays."""
+        if jax.process_count() == 1:
+            return items
+        sharding = self._compiled.items_sharding
+        if self._batches.is_per_process:
+            return jax.tree.map(lambda a: jax.make_array_from_process_local_data(sharding, a), items)
+        return jax.tree.map(lambda a: place(a, sharding), items)
 
     def _fetch(self, start: int, metrics: Any) -> dict[str, np.ndarray]:
         """Metrics of one call on the host; a step that was not finite ends the run here, if it shall."""

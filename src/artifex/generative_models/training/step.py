@@ -22,7 +22,7 @@ from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import ShardingRuleConfig
 from artifex.generative_models.core.precision import Precision, cast_parameters
 from artifex.generative_models.core.trainable import partition_trainable, take_buffers
-from artifex.generative_models.scaling import batch_sharding, replicated, tree_shardings
+from artifex.generative_models.scaling import batch_sharding, check_rules, place, replicated, tree_shardings
 from artifex.generative_models.training.state import TrainState
 
 Metrics = dict[str, Float[Array, "..."]]
@@ -148,6 +148,7 @@ class CompiledTrainStep:
     Attributes:
         mesh: the devices.
         replicated: sharding of an array that every device holds whole.
+        items_sharding: sharding of the `items` of `run`: split along their second axis.
         num_traces: how often the step has been traced: once for each number of steps per call.
     """
 
@@ -162,9 +163,10 @@ class CompiledTrainStep:
         self.mesh = mesh
         self.num_traces = 0
         arrays, self._static = eqx.partition(state, eqx.is_array)
+        check_rules(arrays, rules)
         self._shardings = tree_shardings(mesh, arrays, rules)
         self.replicated = whole = replicated(mesh)
-        items = batch_sharding(mesh, axis=1)
+        self.items_sharding = items = batch_sharding(mesh, axis=1)
 
         def run(arrays: Any, resident: Any, items: Any, start: Array) -> tuple[Any, Metrics]:
             self.num_traces += 1
@@ -192,7 +194,7 @@ class CompiledTrainStep:
     def place(self, state: TrainState) -> TrainState:
         """The state with its arrays where the compiled step wants them."""
         arrays = eqx.filter(state, eqx.is_array)
-        return eqx.combine(jax.device_put(arrays, self._shardings), self._static)
+        return eqx.combine(place(arrays, self._shardings), self._static)
 
     def shardings(self) -> Any:
         """Where each array of the state lives: a tree of `NamedSharding`."""
