@@ -36,13 +36,14 @@ class Worker:
         about: what the implementation says of itself.
     """
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None):
+    def __init__(self, name: str, command: Sequence[str]):
         self.name = name
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (as long as the process)
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, **(environment or {})},
+            # Flags of the caller's shell would change some implementations and not the others.
+            env={name: value for name, value in os.environ.items() if name != "XLA_FLAGS"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -58,8 +58,9 @@ def make_model(problem: Problem, weights: Weights) -> VAE:
 
 
 def training_config(problem: Problem) -> TrainingConfig:
-    """As many steps as the harness wants; it stops the run."""
+    """Defaults, and as many steps as the harness wants: it stops the run."""
     return TrainingConfig(
+        log_every=min(TrainingConfig().log_every, problem.steps_per_block),
         num_steps=10**9,
         batch_size=problem.batch_size,
         optimizer=AdamConfig(learning_rate=problem.learning_rate),
@@ -106,8 +107,9 @@ def train_by_fit(given: Given, blocks: Blocks) -> dict[str, Any]:
         callbacks=[NextBlock(blocks, problem.steps_per_block)],
         progress=False,
     )
-    losses = [record["loss"] for record in result.records]
-    return {"final_loss": losses[-1], "num_traces": result.num_traces}
+    num_records = max(problem.steps_per_epoch // training_config(problem).log_every, 1)
+    losses = [record["loss"] for record in result.records[-num_records:]]
+    return {"final_loss": float(np.mean(losses)), "num_traces": result.num_traces}
 
 
 def train_by_step(given: Given, blocks: Blocks) -> dict[str, Any]:

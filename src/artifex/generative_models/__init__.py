@@ -1,0 +1,1 @@
+"""Contracts, model families, and everything that trains, samples and measures them."""

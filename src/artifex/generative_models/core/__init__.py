@@ -1,0 +1,1 @@
+"""What knows no model: contracts, configs, losses, distributions, randomness, precision."""
