@@ -2,8 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -16,6 +21,12 @@ from artifex.generative_models.core.configuration import load_yaml
 from artifex.generative_models.modalities import load_data
 from artifex.generative_models.zoo import load_experiment, load_run
 
+# A process of its own shares what the suite has compiled.
+CACHE = {
+    "JAX_COMPILATION_CACHE_DIR": str(Path(__file__).parents[2] / ".jax_cache"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 CHANGED = ("--model.latent-size", 3)  # as the trained run has it
 
 
@@ -90,7 +101,7 @@ class TestRunFolder:
 class TestNames:
     def test_without_run_dir_a_new_folder_each_time(self, call, tiny_yaml, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        short = ("--training.num-steps", 1, "--training.validate-every", "None")
+        short = (*CHANGED, "--training.num-steps", 2)
         assert call("train", tiny_yaml, *short).code == 0
         assert call("train", tiny_yaml, *short).code == 0
         assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["tiny", "tiny-2"]
@@ -160,6 +171,28 @@ class TestInterruption:
         assert resumed.code == 0, resumed
         for ours, unbroken in zip(parameters(run_dir), parameters(trained[0]), strict=True):
             np.testing.assert_array_equal(ours, unbroken)
+
+    def test_ctrl_c_in_a_process_of_its_own(self, call, tiny_yaml, tmp_path):
+        run_dir = tmp_path / "run"
+        words = ["train", tiny_yaml, "--run-dir", run_dir, *CHANGED, "--training.num-steps", 10_000_000]
+        with subprocess.Popen(
+            [sys.executable, "-m", "artifex", *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **CACHE},
+            text=True,
+        ) as process:
+            try:
+                while process.poll() is None and not list(run_dir.glob("checkpoints/[1-9]*")):
+                    time.sleep(0.1)
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=60)
+            finally:
+                process.kill()
+        assert process.returncode == 130, err
+        step = int(re.search(r"SIGINT after step (\d+) of 10000000; the state is saved", err)[1])
+        assert (run_dir / "checkpoints" / str(step)).is_dir()
+        assert not out and "Traceback" not in err
 
     @pytest.mark.filterwarnings("default")
     def test_truncated_newest_checkpoint_is_passed_over(self, call, trained, tmp_path):
