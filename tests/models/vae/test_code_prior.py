@@ -80,14 +80,14 @@ def test_generates_the_rule_that_it_was_trained_on(key):
         updates, state = optimizer.update(gradient, state)
         return (optax.apply_updates(arrays, updates), state), value
 
-    train = jax.jit(lambda carry: jax.lax.scan(step, carry, length=300))
+    train = jax.jit(lambda carry: jax.lax.scan(step, carry, length=1000))
     (arrays, _), losses = train((arrays, optimizer.init(arrays)))
     # The start is random, the rest certain: the loss ends at the entropy of the start.
-    assert losses[-1] == pytest.approx(np.log(5), abs=0.02)
+    assert losses[-1] == pytest.approx(np.log(5), abs=1e-3)
     trained = eqx.combine(arrays, static)
-    labels = jnp.arange(400) % 2
+    labels = jnp.arange(200) % 2
     samples = jax.jit(jax.vmap(lambda label, key: trained.to_sequence(trained.sample(label, key=key))))(
-        jax.nn.one_hot(labels, 2), jax.random.split(key, 400)
+        jax.nn.one_hot(labels, 2), jax.random.split(key, 200)
     )
     expected = (samples[:, :1] + jnp.arange(12)[None] * (1 + labels[:, None])) % 5
     assert np.mean(np.all(np.asarray(samples == expected), axis=1)) == 1.0
