@@ -1,1 +1,1 @@
-"""Contracts, model families, and everything that trains, samples and measures them."""
+"""Models, and all that is done with them."""

@@ -1,1 +1,1 @@
-"""What knows no model: contracts, configs, losses, distributions, randomness, precision."""
+"""What every model stands on; it knows no model."""

@@ -1,1 +1,1 @@
-"""Model families, and the networks that they share."""
+"""Model families, and the networks that they share. No family imports another."""
