@@ -111,7 +111,8 @@ def run_experiment(
 
 
 def _check_fits(model: Any, data: DataSplits, training: TrainingConfig) -> None:
-    """Find what cannot be trained before anything is written: batch size, devices, shapes. Nothing is computed."""
+    """Find what cannot be trained before anything is written: schedules, batch size, devices, shapes."""
+    make_optimizer(training)
     check_batch_size(make_mesh(training.mesh), training.batch_size)
     as_batches(data.train, training.batch_size, seed=training.seed)
     if training.validate_every is not None and data.validation is None:
