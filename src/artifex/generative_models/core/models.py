@@ -11,6 +11,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from artifex.generative_models.core.arrays import Arrays
@@ -280,7 +281,8 @@ def _check_labels(labels: Array, num_classes: int) -> None:
     """Values are checked where they are known; inside a trace they are the data pipeline's responsibility."""
     if isinstance(labels, jax.core.Tracer) or labels.size == 0:
         return
-    low, high = int(labels.min()), int(labels.max())
+    values = np.asarray(labels)  # NumPy, because inside `jit` even known JAX arrays turn into tracers
+    low, high = int(values.min()), int(values.max())
     if low < 0 or high >= num_classes:
         raise ValueError(f"class labels must lie in [0, {num_classes}); got values from {low} to {high}")
 
