@@ -117,6 +117,7 @@ print(ax.evaluate(result.model, data.test, key=jax.random.key(5)))
 
 # %%
 from artifex.generative_models.core.configuration import (
+    AdamConfig,
     MLPDecoderConfig,
     MLPEncoderConfig,
     NormalConfig,
@@ -201,7 +202,8 @@ class PixelFrequencies(AbstractGenerativeModel):
 
 # %%
 baseline = ax.create_model({"kind": "pixel_frequencies"}, key=jax.random.key(9))
-trained = ax.fit(baseline, data.train, TrainingConfig(num_steps=200, batch_size=128), key=jax.random.key(10))
+fast = TrainingConfig(num_steps=300, batch_size=128, optimizer=AdamConfig(learning_rate=0.05))
+trained = ax.fit(baseline, data.train, fast, key=jax.random.key(10))
 ax.visualization.image_grid(trained.model.generate(32, key=jax.random.key(11)), num_columns=8)
 
 # %% [markdown]

@@ -38,8 +38,6 @@ def test_other_bad_lines_and_missing_files_are_errors(tmp_path):
         visualization.read_metrics(tmp_path)
     with pytest.raises(ValueError, match="line 2"):
         visualization.read_metrics(write(tmp_path, lines(RECORDS[:1]) + "{broken\n" + lines(RECORDS[:1])))
-    with pytest.raises(ValueError, match="line 1: not a record"):
-        visualization.read_metrics(write(tmp_path, "[1]\n"))
 
 
 def test_series_keep_the_later_of_two_records_and_no_nan():

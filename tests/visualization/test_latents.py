@@ -34,7 +34,7 @@ def test_classes_have_their_own_colour_and_a_legend():
     axes = visualization.latent_scatter(latents, labels).axes[0]
     assert len(axes.collections) == 3
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["0", "1", "2"]
-    assert "of 5 dimensions" in axes.get_title() and "% of the variance shown" in axes.get_title()
+    assert "5 dimensions: " in axes.get_title() and "% of the variance shown" in axes.get_title()
 
 
 def test_other_labels_are_a_scale():

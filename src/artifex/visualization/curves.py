@@ -1,15 +1,14 @@
 """Metrics of a run, from its `metrics.jsonl`, as curves."""
 
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from artifex.generative_models.training.logs import METRICS_FILE, read_records
 from artifex.visualization.figures import NotebookFigure, plot_axes
 
-METRICS_FILE = "metrics.jsonl"
 _NOT_METRICS = {"step", "time", "split"}
 
 
@@ -23,25 +22,13 @@ def read_metrics(run_dir: str | os.PathLike) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a line before the last is not a JSON object; the message names it.
+        ValueError: a line before the last is not JSON; the message names it.
     """
     path = Path(run_dir)
     path = path / METRICS_FILE if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(f"no metrics at {path}: is {Path(run_dir)} the folder of a run?")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    records = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break
-            raise ValueError(f"{path}, line {number}: not valid JSON ({error})") from None
-        if not isinstance(record, dict) or "step" not in record:
-            raise ValueError(f"{path}, line {number}: not a record with a `step`")
-        records.append(record)
-    return records
+    return read_records(path)
 
 
 def metric_series(

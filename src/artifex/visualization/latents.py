@@ -31,11 +31,11 @@ def latent_scatter(
     if labels is not None and len(labels) != len(points):
         raise ValueError(f"`labels` needs one entry for each of the {len(points)} latents; got {len(labels)}")
     names = ["z0", "z1"]
-    title = f"{len(points)} latents"
+    title = ""
     if points.shape[1] > 2:
         points, explained = principal_axes(points)
         names = [f"principal axis {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(explained)]
-        title += f" of {np.shape(latents)[1]} dimensions: {explained.sum():.0%} of the variance shown"
+        title = f"{np.shape(latents)[1]} dimensions: {explained.sum():.0%} of the variance shown"
     figure, (axes,) = plot_axes(560, 480)
     axes.set(xlabel=names[0], ylabel=names[1])
     axes.set_title(title, fontsize=10)
