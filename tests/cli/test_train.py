@@ -295,3 +295,19 @@ class TestBadInput:
         dataset = f"{{kind: image_folder, folder: '{tmp_path / 'images'}'}}"
         result = call("train", self.with_data(tiny_yaml, tmp_path, dataset))
         assert result.code == 1 and str(tmp_path / "images") in result.err, result
+
+
+def test_conditional_model(call, tiny_yaml, tmp_path):
+    """Labels reach training, evaluation, pictures and `generate`."""
+    text = tiny_yaml.read_text().replace(
+        "representation: unit_interval", "representation: unit_interval, conditional: true"
+    )
+    path = tmp_path / "conditional.yaml"
+    path.write_text(text.replace("latent_size: 2", "latent_size: 2\n  num_classes: 10"))
+    run_dir = tmp_path / "run"
+    result = call("train", path, "--run-dir", run_dir, "--training.num-steps", 4)
+    assert result.code == 0, result
+    out = tmp_path / "new.npz"
+    assert call("generate", run_dir, "--n", 3, "--condition", 7, "--out", out).code == 0
+    assert dict(np.load(out))["condition"].tolist() == [7, 7, 7]
+    assert call("generate", run_dir, "--n", 3, "--condition", 10, "--out", out).code == 2

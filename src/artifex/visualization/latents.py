@@ -56,7 +56,7 @@ def principal_axes(
 
 
 def _draw_points(figure, axes, points, labels):
-    style = {"s": 6, "linewidths": 0, "alpha": 0.8}
+    style = {"s": 6 if len(points) > 500 else 20, "linewidths": 0, "alpha": 0.8}
     if labels is None:
         axes.scatter(*points.T, **style)
         return
@@ -68,7 +68,7 @@ def _draw_points(figure, axes, points, labels):
     for position, value in enumerate(classes):
         colour = colormaps[cycle](position)
         axes.scatter(*points[labels == value].T, color=colour, label=str(value), **style)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=3, frameon=False)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2, frameon=False)
 
 
 def codebook_usage(codes: Integer[Array | np.ndarray, "..."], num_codes: int) -> NotebookFigure:
