@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.worker import GO
 
@@ -27,6 +27,13 @@ PAUSE_SECONDS = 0.2
 
 class WorkerError(RuntimeError):
     """A worker process ended before its time; the message holds what it wrote."""
+
+
+class Block(NamedTuple):
+    """What one block took: time on the clock, and time of all cores together, which others' load changes less."""
+
+    seconds: float
+    cpu_seconds: float
 
 
 class Worker:
@@ -55,10 +62,10 @@ class Worker:
             self.kill()
             raise
 
-    def block(self) -> float:
-        """Seconds that one block takes."""
+    def block(self) -> "Block":
+        """Run one block."""
         self._write(GO)
-        return self._read()["seconds"]
+        return Block(**self._read())
 
     def close(self) -> dict[str, Any]:
         """End the process; returns its last words."""
@@ -118,22 +125,22 @@ class Spread:
         }
 
 
-def interleave(workers: Sequence[Worker], *, rounds: int, warmup: int) -> dict[str, list[float]]:
-    """Seconds of each block, by implementation and round.
+def interleave(workers: Sequence[Worker], *, rounds: int, warmup: int) -> dict[str, list[Block]]:
+    """What each block took, by implementation and round.
 
     Args:
         workers: the implementations.
         rounds: measured blocks of each.
         warmup: blocks of each that are run before and dropped; compilation is in the first.
     """
-    seconds: dict[str, list[float]] = {worker.name: [] for worker in workers}
+    blocks: dict[str, list[Block]] = {worker.name: [] for worker in workers}
     for turn in range(warmup + rounds):
         for worker in workers if turn % 2 == 0 else reversed(workers):
             time.sleep(PAUSE_SECONDS)
-            elapsed = worker.block()
+            block = worker.block()
             if turn >= warmup:
-                seconds[worker.name].append(elapsed)
-    return seconds
+                blocks[worker.name].append(block)
+    return blocks
 
 
 def ratios(seconds: Mapping[str, Sequence[float]], of: str) -> dict[str, Spread]:

@@ -104,14 +104,14 @@ def measure(
                     worker = start(name, folder, peers_python)
                     workers.append(worker)
                     check(worker, given)
-                    first_seconds[name] = worker.block()
+                    first_seconds[name] = worker.block().seconds
                 except WorkerError as error:
                     if name == OURS:
                         raise
                     absent[name] = str(error).strip().splitlines()[-1]
                     workers = [known for known in workers if known.name != name]
                     print(f"{name}: left out\n{error}", file=sys.stderr)
-            seconds = interleave(workers, rounds=rounds, warmup=warmup)
+            blocks = interleave(workers, rounds=rounds, warmup=warmup)
             for worker in workers:
                 last[worker.name] = worker.close()
         except BaseException:
@@ -119,6 +119,8 @@ def measure(
                 worker.kill()
             raise
     per_block = problem.steps_per_block
+    seconds = {name: [block.seconds for block in ran] for name, ran in blocks.items()}
+    cpu_seconds = {name: [block.cpu_seconds for block in ran] for name, ran in blocks.items()}
     return {
         "machine": conditions,
         "problem": {**dataclasses.asdict(problem), "steps_per_block": per_block},
@@ -138,6 +140,9 @@ def measure(
         "ratios": {
             f"{OURS} / {name}": spread.to_mapping() for name, spread in ratios(seconds, of=OURS).items()
         },
+        "cpu_time_ratios": {
+            f"{OURS} / {name}": spread.to_mapping() for name, spread in ratios(cpu_seconds, of=OURS).items()
+        },
         "block_seconds": {name: [round(value, 5) for value in values] for name, values in seconds.items()},
     }
 
@@ -149,11 +154,11 @@ def report(result: Mapping[str, Any]) -> str:
         step = values["step_milliseconds"]
         spread = f"{step['median']:.3f} [{step['quartiles'][0]:.3f}, {step['quartiles'][1]:.3f}]"
         ratio = result["ratios"].get(f"{OURS} / {name}")
-        times = (
-            f"   {ratio['median']:.2f} [{ratio['quartiles'][0]:.2f}, {ratio['quartiles'][1]:.2f}] of its time"
-            if ratio
-            else ""
-        )
+        times = ""
+        if ratio:
+            low, high = ratio["quartiles"]
+            cpu = result["cpu_time_ratios"][f"{OURS} / {name}"]["median"]
+            times = f"   {ratio['median']:.2f} [{low:.2f}, {high:.2f}] of its time, {cpu:.2f} of its CPU time"
         first, loss = values["first_block_seconds"], values["final_loss"]
         lines.append(f"{name:22}{spread:>26}{first:>11.2f} s{loss:>12.2f}{times}")
     lines += [f"{name:22}left out: {reason}" for name, reason in result["left_out"].items()]

@@ -24,15 +24,16 @@ class Blocks(Iterator[None]):
     def __init__(self, requests: TextIO, answers: TextIO):
         self._requests = requests
         self._answers = answers
-        self._start: float | None = None
+        self._start: tuple[float, float] | None = None
 
     def __next__(self) -> None:
         if self._start is not None:
-            self._send({"seconds": time.perf_counter() - self._start})
+            wall, cpu = time.perf_counter() - self._start[0], time.process_time() - self._start[1]
+            self._send({"seconds": wall, "cpu_seconds": cpu})
             self._start = None
         if self._requests.readline().strip() != GO:
             raise StopIteration
-        self._start = time.perf_counter()
+        self._start = time.perf_counter(), time.process_time()
 
     def _send(self, message: dict[str, Any]) -> None:
         self._answers.write(json.dumps(message) + "\n")

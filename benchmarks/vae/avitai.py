@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import optax
 from artifex.generative_models.core.configuration.network_configs import DecoderConfig, EncoderConfig
 from artifex.generative_models.core.configuration.vae_config import VAEConfig
-from artifex.generative_models.models.vae.base import VAE
 from artifex.generative_models.training.loops import train_epoch_staged
 from artifex.generative_models.training.trainers.vae_trainer import VAETrainer, VAETrainingConfig
 from flax import nnx
 
+from artifex.generative_models.models.vae.base import VAE
 from benchmarks.vae.problem import NARROW_SCALE, Given, Problem, Weights, load_problem, narrow
 from benchmarks.worker import Blocks, serve
 

@@ -67,9 +67,11 @@ def test_workers_are_timed_in_turn(sleeper):
     """Every block is counted, warm-up is dropped, and the ratio of sleeping times is found."""
     slow, fast = sleeper("slow", 0.06), sleeper("fast", 0.02)
     assert slow.about == {"name": "sleeper"}
-    seconds = interleave([slow, fast], rounds=4, warmup=1)
-    assert [len(values) for values in seconds.values()] == [4, 4]
+    blocks = interleave([slow, fast], rounds=4, warmup=1)
+    assert [len(ran) for ran in blocks.values()] == [4, 4]
+    seconds = {name: [block.seconds for block in ran] for name, ran in blocks.items()}
     assert min(seconds["slow"]) >= 0.06
+    assert max(block.cpu_seconds for block in blocks["slow"]) < 0.06  # sleeping is not computing
     assert 1.5 < ratios(seconds, of="slow")["fast"].median < 4.5
     assert slow.close() == {"count": 5}
     assert fast.close() == {"count": 5}
