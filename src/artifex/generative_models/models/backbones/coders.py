@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -93,7 +94,7 @@ def make_encoder(
     condition_size: int = 0,
     out_size: int,
     key: Key[Array, ""],
-) -> eqx.Module:
+) -> Callable[..., Array]:
     """Network `(x, condition_vector) -> (out_size,)` for one example `x`.
 
     Args:
@@ -149,7 +150,7 @@ def make_decoder(
     condition_size: int = 0,
     out_shape: tuple[int, ...],
     key: Key[Array, ""],
-) -> eqx.Module:
+) -> Callable[..., Array]:
     """Network `(z, condition_vector) -> out_shape` for one vector `z`.
 
     Args:

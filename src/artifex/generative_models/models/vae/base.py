@@ -1,6 +1,7 @@
 """What all VAEs with Gaussian latents share: bounds on log p(x), training by an objective, samples without noise."""
 
 import abc
+from collections.abc import Callable
 from typing import ClassVar
 
 import distrax
@@ -9,6 +10,7 @@ import jax
 from jaxtyping import Array, Float, Key, PyTree
 
 from artifex.generative_models.core.arrays import Arrays
+from artifex.generative_models.core.configuration import HierarchicalVAEConfig, VAEConfig
 from artifex.generative_models.core.distributions import AbstractLikelihood
 from artifex.generative_models.core.models import (
     AbstractDensityModel,
@@ -39,7 +41,8 @@ class AbstractVAE(AbstractDensityModel, AbstractLatentModel):
 
     log_prob_kind: ClassVar[str] = "lower bound"
 
-    decoder: eqx.AbstractVar[eqx.Module]
+    config: eqx.AbstractVar[VAEConfig | HierarchicalVAEConfig]  # pyright: ignore[reportIncompatibleVariableOverride]
+    decoder: eqx.AbstractVar[Callable[..., Array]]
     likelihood: eqx.AbstractVar[AbstractLikelihood]
     objective: eqx.AbstractVar[AbstractObjective]
 
@@ -81,7 +84,8 @@ class AbstractVAE(AbstractDensityModel, AbstractLatentModel):
     def _log_prob_one(
         self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
     ) -> Float[Array, ""]:
-        assert key is not None  # `log_prob` demands it, as this is a bound
+        if key is None:  # `log_prob` says so before, as this is a bound
+            raise ValueError("the importance-weighted bound is sampled: it needs `key`")
         num_samples = self.config.log_prob_samples
         return importance_weighted_bound_one(
             self, x, condition, key=key, num_samples=num_samples, chunk_size=_CHUNK_SIZE

@@ -90,7 +90,7 @@ def elbo_terms(
     z = posterior.sample(seed=key)
     return ElboTerms(
         z=z,
-        reconstruction=-model._likelihood_one(z, condition).log_prob(x),
+        reconstruction=jnp.negative(model._likelihood_one(z, condition).log_prob(x)),
         kl=kl_to_prior(posterior, model._prior_one(condition), z),
     )
 
@@ -101,7 +101,14 @@ def kl_to_prior(
     """KL(posterior || prior) in nats: in closed form for a Gaussian prior, by the sample `z` for any other."""
     if isinstance(prior, distrax.Independent) and isinstance(prior.distribution, distrax.Normal):
         return kl_divergence(posterior, prior)
-    return posterior.log_prob(z) - prior.log_prob(z)
+    return log_ratio(posterior, prior, z)
+
+
+def log_ratio(
+    p: distrax.Distribution, q: distrax.Distribution, z: Float[Array, " latent"]
+) -> Float[Array, ""]:
+    """`log p(z) - log q(z)`, in nats."""
+    return jnp.subtract(p.log_prob(z), q.log_prob(z))
 
 
 def log_weights(

@@ -1,6 +1,6 @@
 """The VAE with one vector of Gaussian latents: encoder, prior, decoder and likelihood, trained by an objective."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import distrax
 import equinox as eqx
@@ -41,8 +41,8 @@ class VAE(AbstractVAE):
     """
 
     config: VAEConfig = eqx.field(static=True)
-    encoder: eqx.Module
-    decoder: eqx.Module
+    encoder: Callable[..., Array]
+    decoder: Callable[..., Array]
     likelihood: AbstractLikelihood
     prior: AbstractPrior
     objective: AbstractObjective

@@ -6,6 +6,8 @@ where each conditional is a diagonal Gaussian from a network. The posterior goes
 up (`config.inference`). The ELBO is E[log p(x|z_1)] minus a KL term for each layer.
 """
 
+from collections.abc import Callable
+
 import distrax
 import equinox as eqx
 import jax
@@ -17,7 +19,7 @@ from artifex.generative_models.core.distributions import AbstractLikelihood, mak
 from artifex.generative_models.core.registry import register_model
 from artifex.generative_models.models.backbones import condition_vector, make_decoder
 from artifex.generative_models.models.vae.base import AbstractVAE
-from artifex.generative_models.models.vae.bounds import ElboTerms, LogWeights
+from artifex.generative_models.models.vae.bounds import ElboTerms, LogWeights, log_ratio
 from artifex.generative_models.models.vae.hierarchical_inference import (
     AbstractHierarchicalInference,
     LatentPath,
@@ -48,7 +50,7 @@ class HierarchicalVAE(AbstractVAE):
     config: HierarchicalVAEConfig = eqx.field(static=True)
     inference: AbstractHierarchicalInference
     hierarchy: Hierarchy
-    decoder: eqx.Module
+    decoder: Callable[..., Array]
     likelihood: AbstractLikelihood
     objective: AbstractObjective
 
@@ -82,7 +84,7 @@ class HierarchicalVAE(AbstractVAE):
         kl = self.inference.kl(path)
         return ElboTerms(
             z=path.latents,
-            reconstruction=-self._likelihood_one(path.latents, condition).log_prob(x),
+            reconstruction=jnp.negative(self._likelihood_one(path.latents, condition).log_prob(x)),
             kl=sum(kl[1:], kl[0]),
             kl_parts={f"kl_{layer}": part for layer, part in enumerate(kl, start=1)},
         )
@@ -96,10 +98,10 @@ class HierarchicalVAE(AbstractVAE):
         def one(key: Key[Array, ""]) -> tuple[Array, list[Array]]:
             path = self.inference.path(features, self.hierarchy, vector, key=key)
             ratios = [
-                prior.log_prob(z) - posterior.log_prob(z)
+                log_ratio(prior, posterior, z)
                 for z, posterior, prior in zip(path.latents, path.posteriors, path.priors, strict=True)
             ]
-            return self._likelihood_one(path.latents, condition).log_prob(x), ratios
+            return jnp.asarray(self._likelihood_one(path.latents, condition).log_prob(x)), ratios
 
         likelihood, ratios = jax.vmap(one)(keys)
         return LogWeights(

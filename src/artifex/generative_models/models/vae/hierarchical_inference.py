@@ -19,6 +19,7 @@ from artifex.generative_models.core.configuration import (
 )
 from artifex.generative_models.core.distributions import kl_divergence, normal, normal_from_output
 from artifex.generative_models.models.backbones import activation_function, make_decoder, make_encoder
+from artifex.generative_models.models.vae.bounds import log_ratio
 from artifex.generative_models.models.vae.hierarchy import Distributions, Hierarchy, Latents, NormalLayer
 
 
@@ -69,8 +70,8 @@ class LadderInference(AbstractHierarchicalInference):
     normalisation, as a result must not depend on the other examples of a batch.
     """
 
-    first: eqx.Module
-    rest: tuple[eqx.Module, ...]
+    first: Callable[..., Array]
+    rest: tuple[Callable[..., Array], ...]
     heads: tuple[NormalLayer, ...]
     activation: Callable[[Array], Array] = eqx.field(static=True)
 
@@ -138,7 +139,7 @@ class BottomUpInference(AbstractHierarchicalInference):
     Source: Burda et al. 2016, arXiv:1509.00519, section 2, equation 7.
     """
 
-    first: eqx.Module
+    first: Callable[..., Array]
     layers: tuple[NormalLayer, ...]
 
     def __init__(self, model_config: HierarchicalVAEConfig, *, key: Key[Array, ""]):
@@ -184,7 +185,7 @@ class BottomUpInference(AbstractHierarchicalInference):
     def kl(self, path: LatentPath) -> tuple[Float[Array, ""], ...]:
         """`log q - log p` at the sample, as the prior depends on the layer above; the top one in closed form."""
         lower = [
-            posterior.log_prob(z) - prior.log_prob(z)
+            log_ratio(posterior, prior, z)
             for z, posterior, prior in zip(path.latents[:-1], path.posteriors, path.priors, strict=False)
         ]
         return (*lower, kl_divergence(path.posteriors[-1], path.priors[-1]))

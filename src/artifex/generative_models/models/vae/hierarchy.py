@@ -24,7 +24,7 @@ Distributions = tuple[distrax.Distribution, ...]
 class NormalLayer(eqx.Module):
     """The distribution of one layer's latents, given a vector: a neighbouring layer's latents, or features."""
 
-    network: eqx.Module
+    network: Callable[..., Array]
 
     def __init__(
         self,

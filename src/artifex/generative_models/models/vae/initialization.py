@@ -1,6 +1,7 @@
 """Better starting points than random ones, made from data: pure functions from a model to a model."""
 
 import functools
+from collections.abc import Callable
 from typing import TypeVar
 
 import equinox as eqx
@@ -43,19 +44,19 @@ def initialize_output_bias(model: VAET, mean: Float[Array | np.ndarray, "..."]) 
 
 
 @functools.singledispatch
-def _with_output_bias(decoder: eqx.Module, output: Float[Array, "..."]) -> eqx.Module:
+def _with_output_bias(decoder: Callable[..., Array], output: Float[Array, "..."]) -> Callable[..., Array]:
     raise TypeError(
         f"{type(decoder).__name__} has no known output bias: initialize_output_bias cannot set it"
     )
 
 
 @_with_output_bias.register
-def _(decoder: MLPDecoder, output: Float[Array, "..."]) -> eqx.Module:
+def _(decoder: MLPDecoder, output: Float[Array, "..."]) -> Callable[..., Array]:
     return eqx.tree_at(lambda decoder: decoder.mlp.out.bias, decoder, output.ravel())
 
 
 @_with_output_bias.register
-def _(decoder: ConvDecoder, output: Float[Array, "..."]) -> eqx.Module:
+def _(decoder: ConvDecoder, output: Float[Array, "..."]) -> Callable[..., Array]:
     old = decoder.grid.up[-1].bias
     # Each channel of the image is made of four channels of the last convolution, next to each other.
     bias = jnp.repeat(output.mean(axis=(1, 2)), 4).reshape(old.shape)

@@ -7,6 +7,7 @@ adds the KL of each, "kl_1" and so on.
 
 import abc
 import functools
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -126,7 +127,8 @@ class ImportanceWeighted(AbstractObjective):
         def one(x, condition, key):
             keys = example_keys(key, num_samples)
             if self.config.estimator == "dreg":
-                weights = doubly_reparameterized_log_weights(model, x, condition, keys=keys)
+                single = cast(SingleLayerModel, model)  # the configs of other models refuse this estimator
+                weights = doubly_reparameterized_log_weights(single, x, condition, keys=keys)
             else:
                 weights = model._log_weights_one(x, condition, keys=keys)
             return log_mean_exp(weights.total), weights
