@@ -60,11 +60,11 @@ class Problem:
         return tuple(f"decoder{i}" for i in range(len(self.hidden_sizes)))
 
 
-# The size of MNIST, and that of scikit-learn's digits (1,797 images of 8 x 8) in whole batches.
+# The size of MNIST, and that of the preset `vae_digits` (1,797 images of 8 x 8) in whole batches.
 PROBLEMS = {
     "mnist": Problem(),
     "digits": Problem(
-        event_size=64, hidden_sizes=(256, 128), latent_size=8, num_examples=1_792, epochs_per_block=40
+        event_size=64, hidden_sizes=(256, 256), latent_size=8, num_examples=1_792, epochs_per_block=40
     ),
 }
 
