@@ -9,11 +9,15 @@ import numpy as np
 
 from artifex.generative_models.core.configuration import (
     BernoulliConfig,
+    BottomUpInferenceConfig,
     CapacityConfig,
+    CodePriorConfig,
     ConvDecoderConfig,
     ConvEncoderConfig,
     DiscretizedLogisticConfig,
+    FSQConfig,
     GaussianMixturePriorConfig,
+    HierarchicalVAEConfig,
     ImportanceWeightedConfig,
     LinearScheduleConfig,
     MLPDecoderConfig,
@@ -21,9 +25,12 @@ from artifex.generative_models.core.configuration import (
     MMDConfig,
     ModelConfig,
     NormalConfig,
+    ResidualQuantizerConfig,
     TotalCorrelationConfig,
     VAEConfig,
     VampPriorConfig,
+    VectorQuantizerConfig,
+    VQVAEConfig,
 )
 from artifex.generative_models.factory import create_model
 
@@ -56,6 +63,19 @@ _CONV: dict[str, Any] = {
     "encoder": ConvEncoderConfig(channels=(8, 8)),
     "decoder": ConvDecoderConfig(channels=(8, 8)),
 }
+_HIERARCHICAL: dict[str, Any] = {
+    "event_shape": (1, 8, 8),
+    "latent_sizes": (4, 3, 2),
+    "encoder": MLPEncoderConfig(hidden_sizes=(32,)),
+    "decoder": MLPDecoderConfig(hidden_sizes=(32,)),
+    "hidden_sizes": (16,),
+}
+_QUANTIZED: dict[str, Any] = {
+    "event_shape": (1, 8, 8),
+    "encoder": ConvEncoderConfig(channels=(8, 8)),
+    "decoder": ConvDecoderConfig(channels=(8, 8)),
+    "prior": CodePriorConfig(hidden_size=16, num_layers=1, num_heads=2),
+}
 _LEVELS = DiscretizedLogisticConfig(num_levels=17)
 
 TABLE: dict[str, Entry] = {
@@ -75,14 +95,39 @@ TABLE: dict[str, Entry] = {
     "vae_vamp": Entry(VAEConfig(**_MLP, prior=VampPriorConfig(num_components=6))),
     "vae_mixture": Entry(VAEConfig(**_MLP, prior=GaussianMixturePriorConfig(num_components=6))),
     "vae_total_correlation": Entry(VAEConfig(**_MLP, objective=TotalCorrelationConfig(dataset_size=8))),
+    "hierarchical_vae_ladder": Entry(HierarchicalVAEConfig(**_HIERARCHICAL, num_classes=3)),
+    "hierarchical_vae_bottom_up": Entry(
+        HierarchicalVAEConfig(
+            **_HIERARCHICAL,
+            inference=BottomUpInferenceConfig(),
+            objective=ImportanceWeightedConfig(num_samples=5),
+        )
+    ),
     "vae_mmd": Entry(VAEConfig(**_MLP, objective=MMDConfig(weight=10.0))),
+    "vqvae": Entry(
+        VQVAEConfig(**_QUANTIZED, quantizer=VectorQuantizerConfig(num_codes=8, embedding_size=4)),
+        binary=False,
+    ),
+    "vqvae_residual_labels": Entry(
+        VQVAEConfig(
+            **_QUANTIZED,
+            num_classes=3,
+            quantizer=ResidualQuantizerConfig(num_levels=2, num_codes=8, embedding_size=4),
+            likelihood=_LEVELS,
+        ),
+        binary=False,
+    ),
+    "vqvae_fsq": Entry(
+        VQVAEConfig(**_QUANTIZED, quantizer=FSQConfig(levels=(4, 3, 3)), likelihood=BernoulliConfig())
+    ),
 }
 
 
 def make(entry: Entry, *, seed: int = 0) -> Any:
     """The model with every trainable leaf moved away from its start, so that no zero initialisation hides a path."""
-    from artifex.generative_models.core.trainable import partition_trainable
     import equinox as eqx
+
+    from artifex.generative_models.core.trainable import partition_trainable
 
     model = create_model(entry.config, key=jax.random.key(seed))
     trainable, rest = partition_trainable(model)
