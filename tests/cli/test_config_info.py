@@ -54,7 +54,7 @@ class TestInfo:
     def test_lines_and_json_say_the_same(self, call, monkeypatch):
         monkeypatch.setenv("ARTIFEX_DATA_DIR", "/somewhere")
         lines, facts = call("info").out.splitlines(), json.loads(call("info", "--json").out)
-        assert [line.split()[0] for line in lines] == list(facts)
-        assert facts["backend"] == "cpu" and facts["devices"].startswith("8 x")
+        assert [line.split("   ")[0] for line in lines] == list(facts)
+        assert facts["platform"] == "cpu" and facts["devices"].startswith("8 x")
         assert facts["ARTIFEX_DATA_DIR"] == "/somewhere"
         assert facts["jax"] != "not installed"

@@ -55,19 +55,24 @@ def run(arguments: list[str]) -> int:
 
 def gather() -> dict[str, Any]:
     """Facts about this installation and machine, by name."""
-    import jax
+    from artifex.generative_models.core.device import DeviceManager
 
-    devices = jax.devices()
-    kinds = sorted({device.device_kind for device in devices})
+    found = DeviceManager()
     return {
         **{name: _version(name) for name in _PACKAGES},
         "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "backend": jax.default_backend(),
-        "devices": f"{len(devices)} x {', '.join(kinds)}",
+        "system": platform.platform(),
+        "platform": found.platform,
+        "devices": f"{found.num_devices} x {found.kind}",
+        "memory of a device": _gib(found.device_memory),
+        "cores": found.num_cores,
+        "memory of the host": _gib(found.host_memory),
         "ARTIFEX_DATA_DIR": os.environ.get("ARTIFEX_DATA_DIR", "not set"),
     }
+
+
+def _gib(size: int | None) -> str:
+    return "not known" if size is None else f"{size / 2**30:.1f} GiB"
 
 
 def _version(package: str) -> str:
