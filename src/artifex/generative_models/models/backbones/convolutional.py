@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Key, Num
 from artifex.generative_models.core.configuration import ConfigError, ConvDecoderConfig, ConvEncoderConfig
 from artifex.generative_models.models.backbones.activations import activation_function
 from artifex.generative_models.models.backbones.conditions import check_condition_vector
+from artifex.generative_models.models.backbones.convolution import Conv2d
 from artifex.generative_models.models.backbones.dtypes import output_dtype
 from artifex.generative_models.models.backbones.layers import (
     conv2d,
@@ -31,9 +32,9 @@ class ResidualBlock(eqx.Module):
     """`x + conv(act(norm(conv(act(norm(x))))))`; a condition shifts and scales the second norm's output."""
 
     norm1: eqx.nn.GroupNorm
-    conv1: eqx.nn.Conv2d
+    conv1: Conv2d
     norm2: eqx.nn.GroupNorm
-    conv2: eqx.nn.Conv2d
+    conv2: Conv2d
     modulation: eqx.nn.Linear | None
     activation: Callable[[Array], Array] = eqx.field(static=True)
 
@@ -78,10 +79,10 @@ class ResidualBlock(eqx.Module):
 class ConvGridEncoder(eqx.Module):
     """Image to a grid of features: per level a strided convolution and residual blocks."""
 
-    down: tuple[eqx.nn.Conv2d, ...]
+    down: tuple[Conv2d, ...]
     blocks: tuple[Stack, ...]
     norm: eqx.nn.GroupNorm
-    out: eqx.nn.Conv2d
+    out: Conv2d
     activation: Callable[[Array], Array] = eqx.field(static=True)
     event_shape: tuple[int, ...] = eqx.field(static=True)
     condition_size: int = eqx.field(static=True)
@@ -130,10 +131,10 @@ class ConvGridEncoder(eqx.Module):
 class ConvGridDecoder(eqx.Module):
     """A grid of features to an image: per level residual blocks and a sub-pixel convolution."""
 
-    first: eqx.nn.Conv2d
+    first: Conv2d
     blocks: tuple[Stack, ...]
     norms: tuple[eqx.nn.GroupNorm, ...]
-    up: tuple[eqx.nn.Conv2d, ...]
+    up: tuple[Conv2d, ...]
     activation: Callable[[Array], Array] = eqx.field(static=True)
     grid_shape: tuple[int, ...] = eqx.field(static=True)
     out_shape: tuple[int, ...] = eqx.field(static=True)
@@ -176,6 +177,9 @@ class ConvGridDecoder(eqx.Module):
         self, z: Float[Array, "channels h w"], condition_vector: Float[Array, " n"] | None = None
     ) -> Float[Array, "out_channels height width"]:
         """Decode one grid."""
+        if z.shape != self.grid_shape:
+            # A larger grid would be cut off in silence.
+            raise ValueError(f"the decoder takes a grid of shape {self.grid_shape}; got {z.shape}")
         check_condition_vector(condition_vector, self.condition_size)
         dtype, compute = output_dtype(z), self.first.weight.dtype
         sizes = level_sizes(self.out_shape, len(self.up))

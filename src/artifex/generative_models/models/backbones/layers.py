@@ -3,22 +3,22 @@
 `scale` multiplies the standard deviation of the weights. Norms compute in float32, whatever their input's type.
 """
 
-from typing import TypeVar
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-LayerT = TypeVar("LayerT", eqx.nn.Linear, eqx.nn.Conv2d)
+from artifex.generative_models.models.backbones.convolution import Conv2d
 
 
 def linear(
     in_size: int, out_size: int, *, scale: float = 1.0, use_bias: bool = True, key: Key[Array, ""]
 ) -> eqx.nn.Linear:
     """Affine map of a vector `(in_size,)` to `(out_size,)`."""
+    # Equinox's own draws, not used, would be compiled too: so its layer is made of shapes, then filled.
     layer = eqx.filter_eval_shape(eqx.nn.Linear, in_size, out_size, use_bias=use_bias, key=key)
-    return _with_weight(layer, _weight(layer.weight.shape, in_size, scale, key))
+    layer = eqx.tree_at(lambda layer: layer.weight, layer, _weight(layer.weight.shape, in_size, scale, key))
+    return eqx.tree_at(lambda layer: layer.bias, layer, jnp.zeros(out_size)) if use_bias else layer
 
 
 def conv2d(
@@ -29,21 +29,22 @@ def conv2d(
     stride: int = 1,
     scale: float = 1.0,
     key: Key[Array, ""],
-) -> eqx.nn.Conv2d:
+) -> Conv2d:
     """Convolution of an odd kernel, padded so that stride 1 keeps the size and stride 2 halves it (up)."""
-    layer = _conv2d_shape(in_channels, out_channels, kernel_size, stride, key)
-    return _with_weight(layer, _weight(layer.weight.shape, in_channels * kernel_size**2, scale, key))
+    if kernel_size % 2 == 0:
+        raise ValueError(f"`kernel_size` must be odd, so that the output is centred; got {kernel_size}")
+    shape = (out_channels, in_channels, kernel_size, kernel_size)
+    return Conv2d(_weight(shape, in_channels * kernel_size**2, scale, key), jnp.zeros(out_channels), stride)
 
 
-def subpixel_conv2d(in_channels: int, out_channels: int, *, key: Key[Array, ""]) -> eqx.nn.Conv2d:
+def subpixel_conv2d(in_channels: int, out_channels: int, *, key: Key[Array, ""]) -> Conv2d:
     """Convolution to `4 * out_channels` for `pixel_shuffle`, at first nearest-neighbour upsampling.
 
     Source: Shi et al. 2016, arXiv:1609.05158; the initialisation without checkerboards is that of Aitken et al.
     2017, arXiv:1707.02937.
     """
-    layer = _conv2d_shape(in_channels, 4 * out_channels, 3, 1, key)
-    weight = _weight((out_channels, *layer.weight.shape[1:]), in_channels * 9, 1.0, key)
-    return _with_weight(layer, jnp.repeat(weight, 4, axis=0))
+    weight = _weight((out_channels, in_channels, 3, 3), in_channels * 9, 1.0, key)
+    return Conv2d(jnp.repeat(weight, 4, axis=0), jnp.zeros(4 * out_channels))
 
 
 def pixel_shuffle(x: Float[Array, "four_channels h w"]) -> Float[Array, "channels two_h two_w"]:
@@ -74,25 +75,6 @@ def _fits(channels: int, groups: int) -> bool:
     return groups == 1 or channels // groups >= 4
 
 
-def _conv2d_shape(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int, key: Key[Array, ""]
-) -> eqx.nn.Conv2d:
-    if kernel_size % 2 == 0:
-        raise ValueError(f"`kernel_size` must be odd, so that the output is centred; got {kernel_size}")
-    padding = kernel_size // 2
-    return eqx.filter_eval_shape(
-        eqx.nn.Conv2d, in_channels, out_channels, kernel_size, stride=stride, padding=padding, key=key
-    )
-
-
 def _weight(shape: tuple[int, ...], fan_in: int, scale: float, key: Key[Array, ""]) -> Float[Array, "..."]:
     # 0.8796 is the standard deviation of a standard normal cut off at two of them.
     return jax.random.truncated_normal(key, -2.0, 2.0, shape) * (scale / (0.87962566 * fan_in**0.5))
-
-
-def _with_weight(layer: LayerT, weight: Float[Array, "..."]) -> LayerT:
-    """A layer whose arrays are shapes only, with arrays. Equinox's own draws, not used, would be compiled too."""
-    layer = eqx.tree_at(lambda layer: layer.weight, layer, weight)
-    if layer.bias is None:
-        return layer
-    return eqx.tree_at(lambda layer: layer.bias, layer, jnp.zeros(layer.bias.shape))
