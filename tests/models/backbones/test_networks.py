@@ -176,6 +176,9 @@ def test_wrong_shapes_are_errors_with_the_fix(key):
         make_decoder(ConvDecoderConfig(channels=(4, 4, 4, 4)), 2, out_shape=(1, 8, 8), key=key)
     with pytest.raises(ConfigError, match="equally many `channels`"):
         make_grid_decoder(ConvDecoderConfig(channels=(4,)), (4, 2, 2), out_shape=(1, 8, 8), key=key)
+    decoder = make_grid_decoder(ConvDecoderConfig(channels=(4,)), (4, 3, 3), out_shape=(1, 5, 5), key=key)
+    with pytest.raises(ValueError, match=r"takes a grid of shape \(4, 3, 3\); got \(4, 4, 4\)"):
+        decoder(jnp.ones((4, 4, 4)))
     with pytest.raises(ValueError, match="must be odd"):
         conv2d(1, 1, kernel_size=4, key=key)
     assert level_sizes((3, 5, 8), 3) == [(5, 8), (3, 4), (2, 2), (1, 1)]

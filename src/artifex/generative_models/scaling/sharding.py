@@ -1,13 +1,18 @@
 """Which device holds which part of an array: rules by path, with an automatic default.
 
 The default is safe for every model. An array with at least 1024 entries is split over `fsdp` along its
-largest axis that divides, and over `tensor` along another one; everything else is repeated on every device.
+largest axis that divides, or over `tensor` along its outputs, or over both along one axis; everything else is
+repeated on every device.
+
+Both stand on one axis because XLA's partitioner leaves out a sum where two axes are split and the batch is split
+over `data` too (openxla/xla issue 40034, seen in jax 0.10.2): the gradients of a residual MLP whose weights were split
+as ("tensor", "fsdp") were wrong by 80 %, without a message. Rules of your own should keep to one axis as well.
 The state of an optimizer has the shapes of the parameters, and their paths at the end of its own, so it is
 split as they are.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -153,18 +158,23 @@ def _check_divides(mesh: Mesh, rule: ShardingRuleConfig, path: str, shape: tuple
 
 
 def _automatic_spec(shape: tuple[int, ...], *, fsdp: int, tensor: int) -> PartitionSpec:
+    def first_axis(parts: int, axes: Iterable[int]) -> int | None:
+        return next((axis for axis in axes if parts > 1 and shape[axis] % parts == 0), None)
+
     by_size = sorted(range(len(shape)), key=lambda axis: -shape[axis])
-    fsdp_axes = [axis for axis in by_size if fsdp > 1 and shape[axis] % fsdp == 0]
-    tensor_axes = [axis for axis in by_size if tensor > 1 and shape[axis] % tensor == 0]
     # Output axes first: weights are (out, in) or (out, in, height, width), stacks of layers one axis more.
-    tensor_axes.sort(key=lambda axis: axis != len(shape) % 2 and len(shape) > 1)
-    spec: list[str | None] = [None] * len(shape)
-    for axis in tensor_axes:
-        remaining = [other for other in fsdp_axes if other != axis]
-        if remaining or not fsdp_axes:  # what fsdp saves comes before what tensor saves
-            spec[axis] = "tensor"
-            fsdp_axes = remaining
+    outputs_first = sorted(by_size, key=lambda axis: axis != len(shape) % 2 and len(shape) > 1)
+    choices: list[tuple[str | tuple[str, ...], int | None]] = [
+        # What fsdp saves comes before what tensor saves.
+        ("fsdp", first_axis(fsdp, by_size)),
+        ("tensor", first_axis(tensor, outputs_first)),
+    ]
+    if fsdp > 1 and tensor > 1:
+        # Tensor first: what is gathered over fsdp is then one piece of the axis.
+        choices.insert(0, (("tensor", "fsdp"), first_axis(fsdp * tensor, outputs_first)))
+    spec: list[str | tuple[str, ...] | None] = [None] * len(shape)
+    for names, axis in choices:
+        if axis is not None:
+            spec[axis] = names
             break
-    if fsdp_axes:
-        spec[fsdp_axes[0]] = "fsdp"
     return PartitionSpec(*spec)

@@ -38,8 +38,8 @@ class VectorQuantizerConfig(QuantizerConfig):
     num_codes: NumCodes = 256
     embedding_size: PositiveInt = 16
     commitment_weight: NonNegativeFloat = 0.25
-    decay: Fraction = 0.99
-    restart_fraction: Fraction = 0.1
+    decay: Fraction = 0.95
+    restart_fraction: Fraction = 0.25
 
 
 @config("residual")
@@ -59,8 +59,8 @@ class ResidualQuantizerConfig(QuantizerConfig):
     num_codes: NumCodes = 64
     embedding_size: PositiveInt = 16
     commitment_weight: NonNegativeFloat = 0.25
-    decay: Fraction = 0.99
-    restart_fraction: Fraction = 0.1
+    decay: Fraction = 0.95
+    restart_fraction: Fraction = 0.25
 
 
 @config("fsq")
