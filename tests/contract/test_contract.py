@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from tests.contract.table import TABLE, batch, conditions, make
 
 from artifex.generative_models.core import models as bases
 from artifex.generative_models.core.configuration import (
@@ -23,7 +24,6 @@ from artifex.generative_models.core.trainable import is_buffer, partition_traina
 from artifex.generative_models.factory import create_model, load_model, save_model
 from artifex.generative_models.scaling import make_mesh
 from artifex.generative_models.training import fit, init_state, make_train_step
-from tests.contract.table import TABLE, batch, conditions, make
 
 MESHES = {
     "data": MeshConfig(data=8),
