@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from artifex.data import as_batches, as_dataset
-from artifex.generative_models.core.configuration import TrainingConfig, to_mapping
+from artifex.generative_models.core.configuration import TrainingConfig, first_difference, to_mapping
 from artifex.generative_models.core.random import check_key
 from artifex.generative_models.scaling import check_batch_size, make_mesh, place
 from artifex.generative_models.training.callbacks import Checkpointing, EarlyStopping, Progress, Validation
@@ -96,18 +96,19 @@ def fit(
         key: the order of the data and all other randomness.
         run_dir: where metrics and checkpoints go; None: nowhere.
         callbacks: called during the run, after those that `config` asks for.
-        validation: held-out data in the form of `data`, for `validate_every`.
+        validation: held-out data in the form of `data`; without it, nothing is validated.
         progress: whether to show a progress bar.
 
     Raises:
         NonFiniteError: the loss or its gradient is not finite and `config.nonfinite` is `stop`.
         InterruptedTrainingError: Ctrl-C or SIGTERM; the state has been saved.
-        ValueError: the run folder holds a run of another config, or data, batch size and devices do not fit.
+        ValueError: the run folder holds a run of another config; data, batch size and devices do not fit; or
+            `config` asks for early stopping and there is no validation data.
     """
     check_key(key)
+    if config.early_stopping_patience is not None and validation is None:
+        raise ValueError("`early_stopping_patience` needs validation data: give `validation`")
     data_key, state_key, validation_key = jax.random.split(key, 3)
-    if config.validate_every is not None and validation is None:
-        raise ValueError("`validate_every` is set, but there is no validation data: give `validation`")
     mesh = make_mesh(config.mesh)
     check_batch_size(mesh, config.batch_size)
     batches = as_batches(data, config.batch_size, seed=_seed(data_key))
@@ -125,7 +126,7 @@ def fit(
         nonfinite=config.nonfinite,
     )
     own: list[Callback] = [Progress()] if progress and jax.process_index() == 0 else []
-    if validation is not None:
+    if validation is not None and config.validate_every is not None:
         own.append(
             Validation(
                 as_dataset(validation),
@@ -171,7 +172,7 @@ class _Run:
             self._store = CheckpointStore(self.run_dir / CHECKPOINTS, keep=config.keep_checkpoints)
             self._resume()
         self._log = MetricLog(self.run_dir if jax.process_index() == 0 else None, first_step=self.step)
-        self._learning_rate = learning_rate_schedule(config)
+        self._learning_rate = jax.jit(learning_rate_schedule(config))
 
     @property
     def model(self) -> Any:
@@ -279,12 +280,12 @@ class _Run:
             return
         like = eqx.filter(self.state, eqx.is_array)
         newest = store.extra()
-        for part, ours in self._identity().items():
-            if difference := _first_difference(ours, newest[part], part):
-                raise ValueError(
-                    f"{self.run_dir} holds a run of another config: {difference}. Use another run folder, or the "
-                    "config of that run."
-                )
+        theirs = {part: newest[part] for part in ("model", "training")}
+        if difference := first_difference(self._identity(), theirs):
+            raise ValueError(
+                f"{self.run_dir} holds a run of another config: {difference}. Use another run folder, or the "
+                "config of that run."
+            )
         arrays, extra, self.step = store.restore(like)
         self.state = eqx.combine(arrays, eqx.filter(self.state, eqx.is_array, inverse=True))
         self._batches.restore(extra["batches"])
@@ -295,15 +296,6 @@ def _steps_per_call(limit: int, periods: Sequence[int]) -> int:
     """The largest number of steps up to `limit` after which every event falls on the end of a call."""
     common = math.gcd(*periods)
     return max(size for size in range(1, limit + 1) if common % size == 0)
-
-
-def _first_difference(ours: Any, theirs: Any, path: str) -> str | None:
-    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-        for name in [*ours, *(name for name in theirs if name not in ours)]:
-            if found := _first_difference(ours.get(name), theirs.get(name), f"{path}.{name}"):
-                return found
-        return None
-    return None if ours == theirs else f"`{path}` is {theirs!r} there and {ours!r} here"
 
 
 def _seed(key: Key[Array, ""]) -> int:

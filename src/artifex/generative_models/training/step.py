@@ -15,6 +15,7 @@ from typing import Any, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
@@ -162,23 +163,28 @@ class CompiledTrainStep:
     ):
         self.mesh = mesh
         self.num_traces = 0
-        arrays, self._static = eqx.partition(state, eqx.is_array)
+        arrays = eqx.filter(state, eqx.is_array)
         check_rules(arrays, rules)
-        self._shardings = tree_shardings(mesh, arrays, rules)
+        self._shardings = jax.tree.leaves(tree_shardings(mesh, arrays, rules))
         self.replicated = whole = replicated(mesh)
         self.items_sharding = items = batch_sharding(mesh, axis=1)
+        leaves, self._structure = jax.tree.flatten(state)
+        self._is_array = [eqx.is_array(leaf) for leaf in leaves]
+        self._static_leaves = [leaf for leaf in leaves if not eqx.is_array(leaf)]
 
-        def run(arrays: Any, resident: Any, items: Any, start: Array) -> tuple[Any, Metrics]:
+        # The program takes and gives a flat list: walking over a model of many layers takes the host longer than
+        # the dispatch itself.
+        def run(arrays: list[Array], resident: Any, items: Any, start: Array) -> tuple[list[Array], Metrics]:
             self.num_traces += 1
 
-            def one(arrays: Any, item_and_offset: Any) -> tuple[Any, Metrics]:
+            def one(arrays: list[Array], item_and_offset: Any) -> tuple[list[Array], Metrics]:
                 item, offset = item_and_offset
-                state = eqx.combine(arrays, self._static)
+                state = self._join(arrays)
                 _, data_key = step_keys(state)
                 new, metrics = step(state, prepare(resident, item, key=data_key))
                 # After a stop the count has fallen behind the data, and nothing may move any more.
                 running = state.step == start + offset
-                new = _select(running, eqx.filter(new, eqx.is_array), arrays)
+                new = _select(running, self._arrays(new), arrays)
                 return new, {**metrics, "finite": metrics["finite"] * running}
 
             length = jax.tree.leaves(items)[0].shape[0]
@@ -191,14 +197,18 @@ class CompiledTrainStep:
             out_shardings=(self._shardings, whole),
         )
 
+    def _arrays(self, state: TrainState) -> list[Array]:
+        leaves = jax.tree.leaves(state)
+        return [leaf for leaf, is_array in zip(leaves, self._is_array, strict=True) if is_array]
+
+    def _join(self, arrays: Sequence[Array]) -> TrainState:
+        of_state, static = iter(arrays), iter(self._static_leaves)
+        leaves = [next(of_state) if is_array else next(static) for is_array in self._is_array]
+        return jax.tree.unflatten(self._structure, leaves)
+
     def place(self, state: TrainState) -> TrainState:
         """The state with its arrays where the compiled step wants them."""
-        arrays = eqx.filter(state, eqx.is_array)
-        return eqx.combine(place(arrays, self._shardings), self._static)
-
-    def shardings(self) -> Any:
-        """Where each array of the state lives: a tree of `NamedSharding`."""
-        return self._shardings
+        return self._join(place(self._arrays(state), self._shardings))
 
     def __call__(self, state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
         """One step on one batch, shape `(batch, ...)`."""
@@ -220,14 +230,12 @@ class CompiledTrainStep:
         Returns:
             The new state, and the metrics of each step, shape `(num_steps,)`.
         """
-        arrays = eqx.filter(state, eqx.is_array)
-        arrays, metrics = self._run(arrays, resident, items, jnp.asarray(start, jnp.int32))
-        return eqx.combine(arrays, self._static), metrics
+        arrays, metrics = self._run(self._arrays(state), resident, items, np.int32(start))
+        return self._join(arrays), metrics
 
     def lower(self, state: TrainState, items: Any, *, resident: Any = ()) -> jax.stages.Lowered:
         """The program before compilation, for memory and cost analysis."""
-        arrays = eqx.filter(state, eqx.is_array)
-        return self._run.lower(arrays, resident, items, jnp.zeros((), jnp.int32))
+        return self._run.lower(self._arrays(state), resident, items, np.int32(0))
 
 
 def _batch_itself(resident: Any, item: Any, *, key: Key[Array, ""]) -> Any:

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,19 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def first_difference(ours: Config, theirs: Config) -> str | None:
-    """Where two configs differ first, as a sentence for an error; None: nowhere.
+def first_difference(ours: Config | Mapping[str, Any], theirs: Config | Mapping[str, Any]) -> str | None:
+    """Where two configs, or mappings of plain values, differ first, as a sentence for an error; None: nowhere.
 
     >>> from artifex.generative_models.core.configuration import ConstantScheduleConfig
     >>> first_difference(ConstantScheduleConfig(value=1.0), ConstantScheduleConfig(value=2.0))
     '`value` is 2.0 there and 1.0 here'
     """
-    return _first_difference(to_mapping(ours), to_mapping(theirs), ())
+    ours, theirs = (to_mapping(side) if isinstance(side, Config) else side for side in (ours, theirs))
+    return _first_difference(ours, theirs, ())
 
 
 def _first_difference(ours: Any, theirs: Any, path: tuple[str, ...]) -> str | None:
-    if isinstance(ours, dict) and isinstance(theirs, dict):
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
         for name in {**ours, **theirs}:
             found = _first_difference(ours.get(name), theirs.get(name), (*path, name))
             if found is not None:
