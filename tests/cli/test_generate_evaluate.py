@@ -35,6 +35,8 @@ class TestGenerate:
         drawn = examples(call, run_dir, tmp_path / "a.npz", "--n", 20)["x"].astype(float)
         means = examples(call, run_dir, tmp_path / "b.npz", "--n", 20, "--mean")["x"].astype(float)
         assert means.std() < drawn.std()
+        words = ["--n", 20, "--mean", "--chunk-size", 8]
+        np.testing.assert_array_equal(examples(call, run_dir, tmp_path / "c.npz", *words)["x"], means)
 
     def test_picture(self, call, trained, tmp_path):
         run_dir, _ = trained
@@ -50,7 +52,7 @@ class TestGenerate:
             (["--out", "a.jpg"], 2, "must end in .png or .npz; got a.jpg"),
             (["--out", "a.png", "--n", "0"], 2, "at least 1"),
             (["--out", "a.png", "--condition", "3"], 2, "unconditional"),
-            (["--out", "a.png", "--mean", "--chunk-size", "2"], 2, "not both"),
+            (["--out", "a.png", "--chunk-size", "0"], 2, "--chunk-size must be at least 1; got 0"),
             (["--out", "a.png", "--step", "5"], 1, "no checkpoint of step 5"),
             ([], 2, "--out"),
         ],

@@ -25,7 +25,7 @@ class Options:
         condition: class labels, used in turn (one label: for all), or an .npy file of conditions. Without it, a
             conditional model makes every class in turn.
         mean: the mean of each example's likelihood, as in samples.png, instead of a draw from it.
-        chunk_size: at most so many examples at once, to save memory; not with --mean.
+        chunk_size: at most so many examples at once, to save memory.
         step: use the checkpoint of this step, not the newest.
     """
 
@@ -49,10 +49,9 @@ def run(arguments: list[str]) -> int:
     )
     if options.out.suffix not in _FORMATS:
         raise UsageError(f"--out must end in {' or '.join(_FORMATS)}; got {options.out}")
-    if options.n < 1:
-        raise UsageError(f"--n must be at least 1; got {options.n}")
-    if options.mean and options.chunk_size is not None:
-        raise UsageError("give --mean or --chunk-size, not both")
+    for flag, size in (("--n", options.n), ("--chunk-size", options.chunk_size)):
+        if size is not None and size < 1:
+            raise UsageError(f"{flag} must be at least 1; got {size}")
     from artifex.cli.generation import generate  # loads JAX
 
     generate(options)

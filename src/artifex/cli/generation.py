@@ -20,12 +20,10 @@ def generate(options: Options) -> None:
     experiment, model = load_run(options.run_dir, step=options.step)
     condition = conditions(experiment.model, options.condition, options.n)
     key = jax.random.key(options.seed)
-    if not options.mean:
-        x = model.generate(options.n, key=key, condition=condition, chunk_size=options.chunk_size)
-    elif hasattr(model, "generate_mean"):
-        x = model.generate_mean(options.n, key=key, condition=condition)
-    else:
+    if options.mean and not hasattr(model, "generate_mean"):
         raise UsageError(f"{type(model).__name__} has no means of examples: leave out --mean")
+    make = model.generate_mean if options.mean else model.generate
+    x = make(options.n, key=key, condition=condition, chunk_size=options.chunk_size)
     representation = load_data(experiment.data).representation
     if options.out.suffix == ".png":
         save_examples(options.out, x, representation)

@@ -45,8 +45,13 @@ def test_generation_adds_the_noise_of_the_likelihood(key):
     num = noise.size
     assert abs(noise.mean()) < 4 * 0.2 / num**0.5
     assert abs(noise.std() - 0.2) < 4 * 0.2 / (2 * num) ** 0.5
+    np.testing.assert_array_equal(
+        model.generate_mean(5, key=key, chunk_size=2), model.generate_mean(5, key=key)
+    )
     with pytest.raises(ValueError, match="`n_samples` must be at least 1"):
         model.generate_mean(0, key=key)
+    with pytest.raises(ValueError, match="`chunk_size` must be at least 1; got 0"):
+        model.generate_mean(2, key=key, chunk_size=0)
 
 
 def test_generated_values_lie_on_the_grid(key):

@@ -95,6 +95,8 @@ def test_public_methods_agree(key):
     generated = model.generate_codes(4, key=key, condition=1)
     mean = model.generate_mean(4, key=key, condition=1)
     np.testing.assert_allclose(mean, model.decode(generated, ones), atol=1e-5)
+    chunks = model.generate_codes(4, key=key, condition=1, chunk_size=3)
+    np.testing.assert_array_equal(chunks, generated)
     samples = model.generate(4, key=key, condition=1)
     assert samples.shape == mean.shape == (4, 1, 5, 4)
     assert np.std(samples - mean) == pytest.approx(0.25, rel=0.3)  # the noise of the likelihood

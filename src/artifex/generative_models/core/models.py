@@ -10,6 +10,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
@@ -54,16 +55,9 @@ class AbstractGenerativeModel(eqx.Module):
         Returns:
             Examples with a leading axis of length `n_samples`.
         """
-        check_key(key)
-        if n_samples < 1:
-            raise ValueError(f"`n_samples` must be at least 1; got {n_samples}")
-        condition = conditions_for(self.config, condition, n_samples)
-        chunk = n_samples if chunk_size is None else min(chunk_size, n_samples)
-        if chunk < 1:
-            raise ValueError(f"`chunk_size` must be at least 1; got {chunk_size}")
-        keys = example_keys(key, n_samples)
-        parts = [_generate(self, *part) for part in _chunks((keys, condition), n_samples, chunk)]
-        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_samples], *parts)
+        return generate_examples(
+            type(self)._generate_one, self, n_samples, key=key, condition=condition, chunk_size=chunk_size
+        )
 
     def loss(
         self,
@@ -225,6 +219,36 @@ def map_examples(
     return _map_examples(method, model, x, condition, key, options)
 
 
+def generate_examples(
+    method: Callable[..., PyTree[Array]],
+    model: AbstractGenerativeModel,
+    n_samples: int,
+    *,
+    key: Key[Array, ""],
+    condition: Arrays | None,
+    chunk_size: int | None,
+) -> PyTree[Array]:
+    """Run `method(model, condition, key=...)` for each of `n_samples` new examples, compiled once.
+
+    Args:
+        method: a function of a module or a class: the same object in every call, or each call compiles again.
+        model: the model.
+        n_samples: how many.
+        key: sample `i` gets `fold_in(key, i)`.
+        condition: one for each sample, or a single one for all; None for an unconditional model.
+        chunk_size: at most so many samples at once; None: all.
+    """
+    check_key(key)
+    for name, size in (("n_samples", n_samples), ("chunk_size", chunk_size)):
+        if size is not None and size < 1:
+            raise ValueError(f"`{name}` must be at least 1; got {size}")
+    condition = conditions_for(model.config, condition, n_samples)
+    chunk = n_samples if chunk_size is None else min(chunk_size, n_samples)
+    keys = example_keys(key, n_samples)
+    parts = [_generate(method, model, *part) for part in _chunks((keys, condition), n_samples, chunk)]
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_samples], *parts)
+
+
 def checked_batch(
     config: ModelConfig, x: Arrays, condition: Arrays | None
 ) -> tuple[PyTree[Array], PyTree[Array] | None]:
@@ -264,17 +288,17 @@ def conditions_for(config: ModelConfig, condition: Arrays | None, num: int) -> P
     if condition is None:
         wanted = "class labels" if config.num_classes else f"arrays of shape {config.condition_shape}"
         raise ValueError(f"the model is conditional: `condition` must hold {wanted}, one for each example")
-    condition = jnp.asarray(condition)
+    array = jnp.asarray(condition)
     shape = () if config.condition_shape is None else config.condition_shape
     if config.num_classes is not None:
-        if not jnp.issubdtype(condition.dtype, jnp.integer):
-            raise TypeError(f"class labels are integers in [0, {config.num_classes}); got {condition.dtype}")
-        _check_labels(condition, config.num_classes)
-    if condition.shape == shape:
-        condition = jnp.broadcast_to(condition, (num, *shape))
-    if condition.shape != (num, *shape):
-        raise ValueError(f"`condition` must have shape {(num, *shape)} or {shape}; got {condition.shape}")
-    return condition
+        if not jnp.issubdtype(array.dtype, jnp.integer):
+            raise TypeError(f"class labels are integers in [0, {config.num_classes}); got {array.dtype}")
+        _check_labels(array, config.num_classes)
+    if array.shape == shape:
+        array = jnp.broadcast_to(array, (num, *shape))
+    if array.shape != (num, *shape):
+        raise ValueError(f"`condition` must have shape {(num, *shape)} or {shape}; got {array.shape}")
+    return array
 
 
 def _check_labels(labels: Array, num_classes: int) -> None:
@@ -303,8 +327,8 @@ def _chunks(tree: PyTree[Array], num: int, chunk: int) -> list[PyTree[Array]]:
 
 
 @eqx.filter_jit
-def _generate(model, keys, condition):
-    return jax.vmap(lambda key, condition: model._generate_one(condition, key=key))(keys, condition)
+def _generate(method, model, keys, condition):
+    return jax.vmap(lambda key, condition: method(model, condition, key=key))(keys, condition)
 
 
 @eqx.filter_jit

@@ -11,25 +11,24 @@ Training minimises
 where the last term's gradient stays in the prior: to it, codes are data.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import distrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import VQVAEConfig
 from artifex.generative_models.core.distributions import AbstractLikelihood, make_likelihood
 from artifex.generative_models.core.models import (
     AbstractDensityModel,
     AbstractLatentModel,
-    conditions_for,
+    generate_examples,
     map_examples,
 )
 from artifex.generative_models.core.protocols import LossOutput
-from artifex.generative_models.core.random import check_key, example_keys
 from artifex.generative_models.core.registry import register_model
 from artifex.generative_models.models.backbones import (
     ConvGridDecoder,
@@ -116,6 +115,11 @@ class VQVAE(AbstractDensityModel, AbstractLatentModel):
     ) -> distrax.Distribution:
         return self.likelihood(self.decoder(z, condition_vector(self.config, condition)))
 
+    def _log_likelihood_one(
+        self, x: Array, z: Float[Array, "channels h w"], condition: Array | None
+    ) -> Float[Array, ""]:
+        return jnp.asarray(self._likelihood_one(z, condition).log_prob(x))
+
     def _encode_one(
         self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
     ) -> Int[Array, "*grid"]:
@@ -147,7 +151,7 @@ class VQVAE(AbstractDensityModel, AbstractLatentModel):
         self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
     ) -> Float[Array, ""]:
         codes = self._encode_one(x, condition, key=None)
-        log_likelihood = self._likelihood_one(self.quantizer.decode(codes), condition).log_prob(x)
+        log_likelihood = self._log_likelihood_one(x, self.quantizer.decode(codes), condition)
         return log_likelihood + self.prior.log_prob(codes, condition_vector(self.config, condition))
 
     # Batches
@@ -159,7 +163,7 @@ class VQVAE(AbstractDensityModel, AbstractLatentModel):
         quantized = self.quantizer.quantize_batch(z, key=key)
 
         def terms(x: Array, condition: Array | None, vectors: Array, codes: Array) -> tuple[Array, Array]:
-            reconstruction = -self._likelihood_one(vectors, condition).log_prob(x)
+            reconstruction = -self._log_likelihood_one(x, vectors, condition)
             prior_nll = -self.prior.log_prob(codes, condition_vector(self.config, condition))
             return reconstruction, prior_nll
 
@@ -179,7 +183,7 @@ class VQVAE(AbstractDensityModel, AbstractLatentModel):
         return LossOutput(total=total, metrics=metrics, model=model)
 
     def elbo(
-        self, x: Array | np.ndarray, condition: Any = None, *, key: Key[Array, ""] | None = None
+        self, x: Arrays, condition: Arrays | None = None, *, key: Key[Array, ""] | None = None
     ) -> Float[Array, " batch"]:
         """Lower bound on log p(x) by the codes of x, in nats: `log p(x|codes) + log p(codes)`, exactly.
 
@@ -191,7 +195,12 @@ class VQVAE(AbstractDensityModel, AbstractLatentModel):
         return map_examples(VQVAE._log_prob_one, self, x, condition, None)
 
     def generate_codes(
-        self, n_samples: int, *, key: Key[Array, ""], condition: Any = None
+        self,
+        n_samples: int,
+        *,
+        key: Key[Array, ""],
+        condition: Arrays | None = None,
+        chunk_size: int | None = None,
     ) -> Int[Array, "n_samples *grid"]:
         """Codes from the prior: those behind `generate` and `generate_mean` with the same key.
 
@@ -199,11 +208,19 @@ class VQVAE(AbstractDensityModel, AbstractLatentModel):
             n_samples: how many.
             key: sample `i` is made with `fold_in(key, i)`.
             condition: one for each sample, or a single one for all; None for an unconditional model.
+            chunk_size: at most so many samples at once, where all together would not fit in memory.
         """
-        return _generate(_codes_one, self, n_samples, key, condition)
+        return generate_examples(
+            _codes_one, self, n_samples, key=key, condition=condition, chunk_size=chunk_size
+        )
 
     def generate_mean(
-        self, n_samples: int, *, key: Key[Array, ""], condition: Any = None
+        self,
+        n_samples: int,
+        *,
+        key: Key[Array, ""],
+        condition: Arrays | None = None,
+        chunk_size: int | None = None,
     ) -> Float[Array, "n_samples channels height width"]:
         """Means of p(x|codes) at the codes of `generate` with the same key: new examples without their noise.
 
@@ -211,8 +228,11 @@ class VQVAE(AbstractDensityModel, AbstractLatentModel):
             n_samples: how many.
             key: sample `i` is made with `fold_in(key, i)`.
             condition: one for each sample, or a single one for all; None for an unconditional model.
+            chunk_size: at most so many samples at once, where all together would not fit in memory.
         """
-        return _generate(_mean_one, self, n_samples, key, condition)
+        return generate_examples(
+            _mean_one, self, n_samples, key=key, condition=condition, chunk_size=chunk_size
+        )
 
 
 def _codes_one(model: VQVAE, condition: Array | None, *, key: Key[Array, ""]) -> Array:
@@ -222,16 +242,3 @@ def _codes_one(model: VQVAE, condition: Array | None, *, key: Key[Array, ""]) ->
 
 def _mean_one(model: VQVAE, condition: Array | None, *, key: Key[Array, ""]) -> Array:
     return model._generated_likelihood_one(condition, key=key)[0].mean()
-
-
-def _generate(method: Any, model: VQVAE, n_samples: int, key: Key[Array, ""], condition: Any) -> Array:
-    check_key(key)
-    if n_samples < 1:
-        raise ValueError(f"`n_samples` must be at least 1; got {n_samples}")
-    condition = conditions_for(model.config, condition, n_samples)
-    return _generate_jit(method, model, example_keys(key, n_samples), condition)
-
-
-@eqx.filter_jit
-def _generate_jit(method, model, keys, condition):
-    return jax.vmap(lambda key, condition: method(model, condition, key=key))(keys, condition)
