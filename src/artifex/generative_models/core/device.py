@@ -63,6 +63,7 @@ class DeviceManager:
                 raise DeviceError(message)
             warnings.warn(f"{message} {best!r} is used instead.", DeviceWarning, stacklevel=2)
         self.platform: str = platform if platform in self._found else best
+        # To pyright `jax.Device` is a variable, since its stubs do not say what it is.
         self.devices: tuple[jax.Device, ...] = self._found[self.platform]  # pyright: ignore[reportInvalidTypeForm]
 
     @property

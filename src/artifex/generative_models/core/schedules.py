@@ -22,7 +22,7 @@ from artifex.generative_models.core.configuration import (
     WarmupCosineScheduleConfig,
 )
 
-Schedule = Callable[[int | Array], Float[Array, ""]]
+Schedule = Callable[[ArrayLike], Float[Array, ""]]
 
 
 @singledispatch
@@ -60,6 +60,7 @@ def _(config: CyclicalScheduleConfig, num_steps: int | None = None) -> Schedule:
     ramp = max(config.ramp_fraction * config.period_steps, 1e-6)
 
     def schedule(step: ArrayLike) -> Array:
+        step = jnp.asarray(step)
         position = jnp.asarray(step % config.period_steps, jnp.float32)
         value = config.start + (config.end - config.start) * jnp.clip(position / ramp, 0.0, 1.0)
         if config.num_cycles is None:

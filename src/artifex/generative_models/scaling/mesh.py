@@ -9,7 +9,10 @@ from artifex.generative_models.core.configuration import MeshConfig
 from artifex.generative_models.core.configuration.scaling import MESH_AXES
 
 
-def make_mesh(config: MeshConfig | None = None, devices: Sequence[jax.Device] | None = None) -> Mesh:  # pyright: ignore[reportInvalidTypeForm]
+def make_mesh(
+    config: MeshConfig | None = None,
+    devices: Sequence[jax.Device] | None = None,  # pyright: ignore[reportInvalidTypeForm]  # see core/device.py
+) -> Mesh:
     """The mesh that a config describes.
 
     Args:

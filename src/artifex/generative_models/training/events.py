@@ -85,13 +85,16 @@ class Run(Protocol):
         config: how the model is trained.
         run_dir: the run folder, or None.
         step: updates made so far.
-        records: all metrics so far, oldest first, also those of before a break.
     """
 
     config: TrainingConfig
     run_dir: Path | None
     step: int
-    records: Sequence[Mapping[str, Any]]
+
+    @property
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """All metrics so far, oldest first, also those of before a break."""
+        ...
 
     @property
     def model(self) -> Any:

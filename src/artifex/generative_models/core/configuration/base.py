@@ -54,12 +54,14 @@ def config(kind: str | None = None) -> Callable[[type[ConfigT]], type[ConfigT]]:
     """
 
     def decorate(cls: type[ConfigT]) -> type[ConfigT]:
-        validated = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=_PYDANTIC_CONFIG)(cls)
-        validated.kind = kind  # pyright: ignore[reportAttributeAccessIssue]
+        validate = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=_PYDANTIC_CONFIG)
+        # It is `cls` itself, which pydantic's type does not say.
+        validated: type[ConfigT] = validate(cls)  # pyright: ignore[reportAssignmentType]
+        validated.kind = kind
         _report_as_config_errors(validated)
         if kind is not None:
             _register(validated)
-        return validated  # pyright: ignore[reportReturnType]
+        return validated
 
     return decorate
 
@@ -168,7 +170,7 @@ def _convert_field(cls: type[Config], annotation: Any, name: str, value: Any) ->
         raise error.within(name) from None
 
 
-def _describe(cls: type[Config], error: dict[str, Any]) -> ConfigError:
+def _describe(cls: type[Config], error: Mapping[str, Any]) -> ConfigError:
     location = tuple(part for part in error["loc"] if not str(part).endswith("]"))
     if error["type"] == "unexpected_keyword_argument":
         name = str(error["loc"][-1])
@@ -202,4 +204,5 @@ def _report_as_config_errors(cls: type) -> None:
         except pydantic.ValidationError as error:
             raise _describe(type(self), error.errors(include_url=False)[0]) from None
 
+    # Its parameters are those of all configs, and so of none.
     cls.__init__ = init  # pyright: ignore[reportAttributeAccessIssue]

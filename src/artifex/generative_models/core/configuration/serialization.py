@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,7 +101,7 @@ def from_yaml(base: type[ConfigT], text: str) -> ConfigT:
     return _from_parsed(base, _parse_yaml(text))
 
 
-def load_mapping(path: str | Path) -> dict[str, Any]:
+def load_mapping(path: str | os.PathLike) -> dict[str, Any]:
     """The mapping that a YAML file holds, not yet a config.
 
     Raises:
@@ -118,7 +119,7 @@ def load_mapping(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"in {path}: {error}") from None
 
 
-def load_yaml(base: type[ConfigT], path: str | Path) -> ConfigT:
+def load_yaml(base: type[ConfigT], path: str | os.PathLike) -> ConfigT:
     """Config from a YAML file; errors name the file.
 
     Raises:

@@ -27,7 +27,7 @@ def kl_divergence(p: distrax.Distribution, q: distrax.Distribution) -> Float[Arr
     """
     _check_events(p, q)
     try:
-        return p.kl_divergence(q)
+        return jnp.asarray(p.kl_divergence(q))
     except NotImplementedError:
         raise _no_closed_form(p, q) from None
 
@@ -66,7 +66,7 @@ def monte_carlo_kl(
         raise ValueError(f"`num_samples` must be at least 1; got {num_samples}")
     _check_events(p, q)
     samples = p.sample(seed=key, sample_shape=(num_samples,))
-    return jnp.mean(jax.vmap(lambda x: p.log_prob(x) - q.log_prob(x))(samples))
+    return jnp.mean(jax.vmap(lambda x: jnp.subtract(p.log_prob(x), q.log_prob(x)))(samples))
 
 
 def _check_events(p: distrax.Distribution, q: distrax.Distribution) -> None:

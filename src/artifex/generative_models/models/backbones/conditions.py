@@ -21,12 +21,12 @@ def condition_vector(
     """
     if condition is None:
         return None
-    condition = jnp.asarray(condition)
+    array = jnp.asarray(condition)
     if config.num_classes is not None:
-        return jax.nn.one_hot(condition, config.num_classes, dtype=jnp.float32)
-    if not jnp.issubdtype(condition.dtype, jnp.floating):
-        condition = condition.astype(jnp.float32)
-    return condition.ravel()
+        return jax.nn.one_hot(array, config.num_classes, dtype=jnp.float32)
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        array = array.astype(jnp.float32)
+    return array.ravel()
 
 
 def check_condition_vector(vector: Array | None, condition_size: int) -> None:

@@ -71,6 +71,8 @@ class ResidualBlock(eqx.Module):
         h = self.conv1(self.activation(self.norm1(x)))
         h = self.norm2(h)
         if self.modulation is not None:
+            if condition is None:
+                raise ValueError("the block is conditional: it needs a condition vector")
             scale, shift = jnp.split(self.modulation(condition)[:, None, None], 2)
             h = h * (1 + jnp.broadcast_to(scale, h.shape)) + jnp.broadcast_to(shift, h.shape)
         return x + self.conv2(self.activation(h))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from artifex.generative_models.models.backbones.dtypes import weight_dtype
 from artifex.generative_models.models.backbones.layers import apply_linear, linear
 from artifex.generative_models.models.backbones.stack import Stack
 
@@ -97,6 +98,7 @@ class CausalTransformer(eqx.Module):
 
     blocks: Stack
     norm: eqx.nn.LayerNorm
+    hidden_size: int = eqx.field(static=True)
     num_heads: int = eqx.field(static=True)
 
     def __init__(self, hidden_size: int, num_layers: int, num_heads: int, *, key: Key[Array, ""]):
@@ -115,17 +117,18 @@ class CausalTransformer(eqx.Module):
             key=key,
         )
         self.norm = eqx.nn.LayerNorm(hidden_size)
+        self.hidden_size = hidden_size
         self.num_heads = num_heads
 
     def __call__(self, x: Float[Array, "length hidden"]) -> Float[Array, "length hidden"]:
         """Transform one sequence, in the type of the weights."""
-        h = self.blocks(x.astype(self.norm.weight.dtype))
+        h = self.blocks(x.astype(weight_dtype(self)))
         return jax.vmap(self.norm)(h).astype(x.dtype)
 
     def empty_cache(self, length: int) -> KeyValueCache:
         """The cache before the first of `length` positions, with a leading axis of layers."""
-        hidden_size, dtype = self.norm.weight.shape[0], self.norm.weight.dtype
-        shape = (self.blocks.num_layers, length, self.num_heads, hidden_size // self.num_heads)
+        dtype = weight_dtype(self)
+        shape = (self.blocks.num_layers, length, self.num_heads, self.hidden_size // self.num_heads)
         return KeyValueCache(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
 
     def step(
@@ -137,6 +140,6 @@ class CausalTransformer(eqx.Module):
             Row `position` of what the whole sequence would give, and the new cache.
         """
         h, cache = self.blocks.scan(
-            lambda block, h, cache: block.step(h, cache, position), x.astype(self.norm.weight.dtype), cache
+            lambda block, h, cache: block.step(h, cache, position), x.astype(weight_dtype(self)), cache
         )
         return self.norm(h).astype(x.dtype), cache

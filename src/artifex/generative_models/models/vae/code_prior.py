@@ -125,6 +125,6 @@ class CodePrior(eqx.Module):
             raise ValueError(
                 "a conditional prior takes a `condition_vector`, an unconditional one takes none"
             )
-        if self.condition is None:
+        if self.condition is None or condition_vector is None:
             return jnp.zeros_like(self.start)
         return self.condition(condition_vector.astype(self.start.dtype))
