@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from artifex.generative_models.factory import save_model as save_model
     from artifex.generative_models.modalities import evaluate as evaluate
     from artifex.generative_models.modalities import load_data as load_data
+    from artifex.generative_models.modalities import load_representation as load_representation
     from artifex.generative_models.training import fit as fit
     from artifex.generative_models.zoo import run_experiment as run_experiment
 
@@ -44,6 +45,7 @@ _SOURCES = {
     "fit": _MODELS + "training",
     "load_data": _MODELS + "modalities",
     "load_model": _MODELS + "factory",
+    "load_representation": _MODELS + "modalities",
     "register_model": _MODELS + "factory",
     "run_experiment": _MODELS + "zoo",
     "save_model": _MODELS + "factory",
@@ -59,6 +61,7 @@ __all__ = [
     "fit",
     "load_data",
     "load_model",
+    "load_representation",
     "register_model",
     "run_experiment",
     "save_model",

@@ -30,6 +30,16 @@ class TestGenerate:
         other = examples(call, run_dir, tmp_path / "c.npz", "--n", 7, "--seed", 1)["x"]
         assert (other != many).any()
 
+    def test_the_data_are_not_read(self, call, trained, tmp_path, monkeypatch):
+        """A model can be used where its data are not."""
+
+        def missing():
+            raise FileNotFoundError
+
+        monkeypatch.setattr("sklearn.datasets.load_digits", missing)
+        assert examples(call, trained[0], tmp_path / "a.npz", "--n", 2)["x"].max() <= 16
+        assert call("evaluate", trained[0]).code == 1
+
     def test_means_have_less_noise(self, call, trained, tmp_path):
         run_dir, _ = trained
         drawn = examples(call, run_dir, tmp_path / "a.npz", "--n", 20)["x"].astype(float)

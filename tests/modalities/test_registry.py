@@ -12,6 +12,7 @@ from artifex.generative_models.modalities import (
     Modality,
     evaluate,
     load_data,
+    load_representation,
     modalities,
     register_modality,
     registry,
@@ -51,6 +52,16 @@ def test_a_registered_modality_loads_and_evaluates(noise, key):
     assert len(load_data("noise").train) == 7
     assert len(load_data({"kind": "registry_test_noise", "size": 2}).train) == 2
     assert evaluate(3.0, load_data(NoiseConfig()).train, key=key, power=2)["mean"] == 9.0
+
+
+def test_the_representation_alone(noise):
+    """A modality that does not say how to make it has its data loaded; one that does has not."""
+    assert load_representation("noise") == load_noise(NoiseConfig()).representation
+    assert load_representation("digits") == load_data("digits").representation
+    missing = {"kind": "image", "dataset": {"kind": "npz", "file": "no.npz", "num_levels": 4}}
+    assert load_representation(missing).num_levels == 4
+    with pytest.raises(LookupError, match="Did you mean 'digits'"):
+        load_representation("digit")
 
 
 def test_clashes_are_errors(noise):

@@ -10,7 +10,7 @@ from artifex.cli.generate import Options
 from artifex.cli.messages import UsageError
 from artifex.cli.pictures import save_examples
 from artifex.generative_models.core.configuration import ModelConfig
-from artifex.generative_models.modalities import load_data
+from artifex.generative_models.modalities import load_representation
 from artifex.generative_models.zoo import load_run
 from artifex.utils.files import atomic_path
 
@@ -24,7 +24,7 @@ def generate(options: Options) -> None:
         raise UsageError(f"{type(model).__name__} has no means of examples: leave out --mean")
     make = model.generate_mean if options.mean else model.generate
     x = make(options.n, key=key, condition=condition, chunk_size=options.chunk_size)
-    representation = load_data(experiment.data).representation
+    representation = load_representation(experiment.data)
     if options.out.suffix == ".png":
         save_examples(options.out, x, representation)
         return

@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 
 from artifex.data import StreamBatches, StreamedDataset
+from artifex.data.sources import ArrayRows
 from artifex.generative_models.core.configuration import (
     ConfigError,
     IDXImagesConfig,
     ImageDataConfig,
+    ImageDatasetConfig,
     ImageFolderConfig,
     MNISTConfig,
     NpzImagesConfig,
 )
-from artifex.generative_models.modalities import load_data
+from artifex.generative_models.core.configuration import config as config_class
+from artifex.generative_models.modalities import load_data, load_representation
+from artifex.generative_models.modalities.image import StoredImages, Symmetric, read_images
 
 
 def parts(data):
@@ -46,7 +50,20 @@ def test_digits():
     ours = np.sort(stored.reshape(1797, 64), axis=0)
     np.testing.assert_array_equal(ours, np.sort(load_digits().images.reshape(1797, 64), axis=0))
     assert data.representation.num_levels == 17
+    assert load_representation("digits") == data.representation
     assert "condition" not in data.train.arrays
+
+
+def test_levels_of_ones_own_data_set_are_read():
+    """Only what says its levels by `num_levels.register` is not read for its representation."""
+
+    @config_class("test_datasets_own")
+    class Own(ImageDatasetConfig):
+        """Pictures of 5 levels."""
+
+    pictures = ArrayRows({"x": np.zeros((3, 1, 2, 2), np.uint8)})
+    read_images.register(Own)(lambda config, conditional: StoredImages(pictures, None, 5))
+    assert load_representation(ImageDataConfig(dataset=Own(), representation="symmetric")) == Symmetric(5)
 
 
 def test_labels_become_conditions(key):
@@ -99,12 +116,14 @@ def test_layouts_of_npz(tmp_path, shape):
     np.savez(tmp_path / "a.npz", images=images)
     channels = "last" if shape[-1] == 3 else "first"
     dataset = NpzImagesConfig(file=str(tmp_path / "a.npz"), channels=channels, num_levels=8)
-    data = load_data(ImageDataConfig(dataset=dataset, validation_fraction=0.0, test_fraction=0.0))
+    config = ImageDataConfig(dataset=dataset, validation_fraction=0.0, test_fraction=0.0)
+    data = load_data(config)
     expected = (
         images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1) if channels == "last" else images
     )
     np.testing.assert_array_equal(data.train.arrays["x"], expected.astype(np.uint8), strict=True)
     assert data.representation.num_levels == 8
+    assert load_representation(config) == data.representation
 
 
 @pytest.mark.parametrize(
@@ -151,7 +170,9 @@ def test_idx(tmp_path, monkeypatch):
     dataset = IDXImagesConfig(
         images="train.gz", labels="labels.gz", test_images="test.gz", test_labels="test-labels.gz"
     )
-    data = load_data(ImageDataConfig(dataset=dataset, conditional=True, validation_size=5))
+    config = ImageDataConfig(dataset=dataset, conditional=True, validation_size=5)
+    data = load_data(config)
+    assert load_representation(config) == data.representation
     assert [len(part) for part in parts(data)] == [15, 5, 4]
     for part in parts(data):
         np.testing.assert_array_equal(part.arrays["condition"], numbers(part))
@@ -177,6 +198,7 @@ def test_image_folder_in_memory_and_streamed(picture_folder, key):
         validation_size=2,
     )
     kept = load_data(config)
+    assert load_representation(config) == kept.representation
     streamed = load_data(config.replace(dataset=config.dataset.replace(memory_limit=0)))
     for a, b in zip(parts(kept), parts(streamed), strict=True):
         assert isinstance(b, StreamedDataset)

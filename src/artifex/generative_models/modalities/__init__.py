@@ -4,6 +4,7 @@ from artifex.generative_models.modalities.registry import (
     Modality,
     evaluate,
     load_data,
+    load_representation,
     modalities,
     register_modality,
 )

@@ -10,6 +10,7 @@ from jaxtyping import Array, Key
 from artifex.data import AbstractDataset, DataSplits
 from artifex.generative_models.core.configuration import DataConfig, from_mapping
 from artifex.generative_models.core.evaluation import Evaluation
+from artifex.generative_models.core.representations import AbstractRepresentation
 from artifex.utils.messages import unknown_name
 
 _BUILT_IN = ("image",)
@@ -24,8 +25,10 @@ class Modality:
         config_class: the config of its data; `config.kind` is the modality's name.
         load: from a config to the splits.
         evaluate: `evaluate(model, dataset, *, key, ...)`, the metrics of the modality.
-        datasets: named data sets, for `load_data("name")`.
         representation: the class of its representations, by which a data set is known to be of this modality.
+        datasets: named data sets, for `load_data("name")`.
+        load_representation: from a config to the representation alone; None: it is that of the loaded data, as
+            representations that are fitted to data (means and variances, vocabularies) need.
     """
 
     config_class: type[DataConfig]
@@ -33,6 +36,7 @@ class Modality:
     evaluate: Callable[..., Evaluation]
     representation: type
     datasets: Mapping[str, DataConfig] = dataclasses.field(default_factory=dict)
+    load_representation: Callable[[Any], AbstractRepresentation] | None = None
 
 
 def register_modality(name: str, modality: Modality) -> None:
@@ -77,6 +81,31 @@ def load_data(data: DataConfig | Mapping[str, Any] | str) -> DataSplits:
         ConfigError: the mapping does not describe data.
         FileNotFoundError: a file is missing.
     """
+    modality, config = _found(data)
+    return modality.load(config)
+
+
+def load_representation(data: DataConfig | Mapping[str, Any] | str) -> AbstractRepresentation:
+    """The representation of `load_data(data)`, without the examples where it does not depend on them.
+
+        representation = load_representation(experiment.data)
+        images = representation.decode(model.generate(64, key=key))
+
+    Args:
+        data: a config, a mapping with its `kind` and fields, or the name of a data set.
+
+    Raises:
+        LookupError: see `load_data`.
+        ConfigError: the mapping does not describe data.
+    """
+    modality, config = _found(data)
+    if modality.load_representation is None:
+        return modality.load(config).representation
+    return modality.load_representation(config)
+
+
+def _found(data: DataConfig | Mapping[str, Any] | str) -> tuple[Modality, DataConfig]:
+    """The config that `data` means, and its modality."""
     if isinstance(data, str):
         named = {name: config for m in modalities().values() for name, config in m.datasets.items()}
         if data not in named:
@@ -94,7 +123,7 @@ def load_data(data: DataConfig | Mapping[str, Any] | str) -> DataSplits:
         )
     for modality in modalities().values():
         if type(data) is modality.config_class:
-            return modality.load(data)
+            return modality, data
     raise LookupError(f"no modality is registered for {type(data).__name__}; see `register_modality`")
 
 

@@ -6,7 +6,13 @@ from artifex.generative_models.core.configuration import (
     ImageDataConfig,
     MNISTConfig,
 )
-from artifex.generative_models.modalities.image.datasets import StoredImages, load_images, read_images
+from artifex.generative_models.modalities.image.datasets import (
+    StoredImages,
+    image_representation,
+    load_images,
+    num_levels,
+    read_images,
+)
 from artifex.generative_models.modalities.image.evaluation import evaluate_images
 from artifex.generative_models.modalities.image.representations import (
     AbstractImageRepresentation,
@@ -34,5 +40,6 @@ register_modality(
             "mnist": ImageDataConfig(dataset=MNISTConfig()),
             "fashion_mnist": ImageDataConfig(dataset=FashionMNISTConfig()),
         },
+        load_representation=image_representation,
     ),
 )

@@ -88,6 +88,32 @@ def _dataset(source: RowSource, representation: AbstractImageRepresentation) -> 
     return StreamedDataset(source, representation)
 
 
+def image_representation(config: ImageDataConfig) -> AbstractImageRepresentation:
+    """How a model sees the pictures that a config describes. The library's own data sets are not read for it."""
+    return make_image_representation(config.representation, num_levels(config.dataset))
+
+
+@singledispatch
+def num_levels(config: ImageDatasetConfig) -> int:
+    """Number of values of a pixel. What is registered here need not be read to know it."""
+    return read_images(config, False).num_levels
+
+
+@num_levels.register
+def _(config: DigitsConfig) -> int:
+    return 17
+
+
+@num_levels.register
+def _(config: NpzImagesConfig) -> int:
+    return config.num_levels
+
+
+@num_levels.register
+def _(config: MNISTConfig | FashionMNISTConfig | IDXImagesConfig | ImageFolderConfig) -> int:
+    return 256
+
+
 @singledispatch
 def read_images(config: ImageDatasetConfig, conditional: bool) -> StoredImages:
     """Read what a config describes.
