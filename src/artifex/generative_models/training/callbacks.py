@@ -1,5 +1,6 @@
 """The callbacks that come with the library."""
 
+import importlib.util
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -9,13 +10,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
-from tqdm.auto import tqdm
 
 from artifex.generative_models.training.events import Advanced, Ended, Event, Logged, Reached, Run, Started
 
 
 class Progress:
-    """A progress bar with loss, steps per second and time left, on stderr (a widget in notebooks)."""
+    """A progress bar with loss, steps per second and time left: a widget in notebooks, otherwise on stderr."""
 
     every: int | None = None
 
@@ -27,7 +27,7 @@ class Progress:
         """Follow the run."""
         match event:
             case Started(step):
-                self._bar = tqdm(
+                self._bar = _bar_class()(
                     total=run.config.num_steps,
                     initial=step,
                     unit="step",
@@ -44,6 +44,15 @@ class Progress:
             case Ended(step, _):
                 self._bar.update(step - self._bar.n)
                 self._bar.close()
+
+
+def _bar_class() -> type:
+    """The bar of `tqdm` for where we are. Its own choice warns in notebooks that lack ipywidgets; ours is text."""
+    if importlib.util.find_spec("ipywidgets") is None:
+        from tqdm.std import tqdm
+    else:
+        from tqdm.auto import tqdm
+    return tqdm
 
 
 class Checkpointing:
