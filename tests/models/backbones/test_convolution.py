@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from artifex.generative_models.models.backbones.convolution import Conv2d, convolution, shifted_products
+from artifex.generative_models.models.backbones.convolution import Conv2d, convolution, cpu_convolution
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [1, 3, 5])
 @pytest.mark.parametrize("shape", [(3, 8, 8), (2, 7, 9), (4, 1, 2)])
-def test_shifted_products_are_the_convolution(key, stride, size, shape):
+def test_cpu_convolution_is_the_convolution(key, stride, size, shape):
     """Values and gradients, for odd and even sides and any stride."""
     x_key, weight_key = jax.random.split(key)
     x = jax.random.normal(x_key, shape)
@@ -21,10 +21,10 @@ def test_shifted_products_are_the_convolution(key, stride, size, shape):
     layer = eqx.tree_at(lambda layer: layer.weight, layer, weight)
     expected = layer(x)
     np.testing.assert_allclose(convolution(x, weight, stride), expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(shifted_products(x, weight, stride), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(cpu_convolution(x, weight, stride), expected, rtol=1e-5, atol=1e-5)
     ours, theirs = (
         jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w, stride))), argnums=(0, 1))(x, weight)
-        for f in (shifted_products, convolution)
+        for f in (cpu_convolution, convolution)
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), ours, theirs)
 
@@ -35,3 +35,40 @@ def test_layer_adds_its_bias_and_checks_channels():
     np.testing.assert_array_equal(layer(jnp.ones((3, 4, 4)))[:, 0, 0], [1.0, -2.0])
     with pytest.raises(ValueError, match="takes 3 channels; got 2"):
         layer(jnp.ones((2, 4, 4)))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_higher_derivatives_in_both_modes(key, stride):
+    """Forward over reverse and reverse over reverse equal those of JAX's own convolution."""
+    x_key, weight_key, dx_key, dw_key = jax.random.split(key, 4)
+    x, dx = (jax.random.normal(k, (2, 5, 6)) for k in (x_key, dx_key))
+    weight, dw = (jax.random.normal(k, (3, 2, 3, 3)) for k in (weight_key, dw_key))
+
+    def derivatives(f):
+        gradient = jax.grad(lambda x, w: jnp.sum(jnp.sin(f(x, w, stride))), argnums=(0, 1))
+        _, forward = jax.jvp(gradient, (x, weight), (dx, dw))
+        reverse = jax.grad(lambda x, w: sum(jnp.sum(g**2) for g in gradient(x, w)), argnums=(0, 1))(x, weight)
+        return forward, reverse
+
+    ours, theirs = jax.jit(lambda: [derivatives(f) for f in (cpu_convolution, convolution)])()
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), ours, theirs)
+
+
+@pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0), (2, 3)])
+def test_batches_of_images_and_of_kernels(key, axes):
+    """`vmap` over either or both, on any axis, with gradients through it."""
+    x_key, weight_key = jax.random.split(key)
+    x, weight = jax.random.normal(x_key, (4, 2, 5, 6)), jax.random.normal(weight_key, (4, 3, 2, 3, 3))
+    x = x[0] if axes[0] is None else jnp.moveaxis(x, 0, axes[0])
+    weight = weight[0] if axes[1] is None else jnp.moveaxis(weight, 0, axes[1])
+
+    def value_and_gradients(f):
+        mapped = jax.vmap(lambda x, w: f(x, w, 2), in_axes=axes)
+
+        def loss(x, w):
+            return jnp.sum(jnp.sin(mapped(x, w)))
+
+        return mapped(x, weight), jax.grad(loss, argnums=(0, 1))(x, weight)
+
+    ours, theirs = jax.jit(lambda: [value_and_gradients(f) for f in (cpu_convolution, convolution)])()
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), ours, theirs)
