@@ -70,7 +70,7 @@ def training(num_steps: int, batch_size: int, learning_rate: float, log_every: i
         num_steps=num_steps,
         batch_size=batch_size,
         optimizer=AdamConfig(learning_rate=learning_rate, eps=1e-4),
-        schedule=WarmupCosineScheduleConfig(warmup_steps=200, end=0.03),
+        schedule=WarmupCosineScheduleConfig(warmup_fraction=200 / num_steps, end=0.03),
         ema_decay=0.9995,
         log_every=log_every,
         steps_per_dispatch=100,

@@ -36,7 +36,7 @@ CASES = {
         {0: 0.0, 5: 0.5, 9: 0.9, 10: 0.0, 19: 0.9, 20: 1.0, 25: 1.0, LAST: 1.0},
     ),
     "warmup_cosine": (
-        WarmupCosineScheduleConfig(peak=2.0, end=1.0, warmup_steps=4, num_steps=12),
+        WarmupCosineScheduleConfig(peak=2.0, end=1.0, warmup_fraction=1 / 3, num_steps=12),
         # The decay has 8 steps: half of it at step 8, a quarter at step 6: 1 + (1 + cos(pi / 4)) / 2.
         {0: 0.5, 1: 1.0, 3: 2.0, 4: 2.0, 6: 1.0 + (1 + 0.5**0.5) / 2, 8: 1.5, 12: 1.0, 30: 1.0, LAST: 1.0},
     ),
@@ -83,9 +83,21 @@ def test_length_of_the_run(open_length):
         make_schedule(open_length)
 
 
+def test_warmup_of_any_run():
+    """The warm-up shrinks with the run, and always leaves a step for the decay."""
+    config = WarmupCosineScheduleConfig(warmup_fraction=0.1)
+    for length, warmup in ((1000, 100), (50, 5), (4, 0), (1, 0)):
+        schedule = make_schedule(config, length)
+        values = np.asarray(schedule(np.arange(warmup)))
+        np.testing.assert_allclose(values, (np.arange(warmup) + 1) / max(warmup, 1), rtol=1e-6)
+        assert schedule(warmup) == 1.0
+    nearly_all = make_schedule(config.replace(warmup_fraction=0.99), 3)
+    np.testing.assert_allclose([nearly_all(step) for step in range(4)], [0.5, 1.0, 1.0, 0.0], atol=1e-6)
+
+
 def test_bad_schedules():
-    with pytest.raises(ConfigError, match="less than the 4 steps"):
-        make_schedule(WarmupCosineScheduleConfig(warmup_steps=4), 4)
+    with pytest.raises(ConfigError, match=r"warmup_fraction: must be less than 1; got 1\.0"):
+        WarmupCosineScheduleConfig(warmup_fraction=1.0)
     with pytest.raises(ConfigError, match="one more entry"):
         PiecewiseScheduleConfig(boundaries=(3,), values=(1.0,))
     with pytest.raises(ConfigError, match="must rise"):

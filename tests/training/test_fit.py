@@ -33,7 +33,7 @@ CONFIG = TrainingConfig(
     num_steps=40,
     batch_size=8,
     optimizer=AdamConfig(learning_rate=0.1),
-    schedule=WarmupCosineScheduleConfig(warmup_steps=5),
+    schedule=WarmupCosineScheduleConfig(warmup_fraction=0.125),
     ema_decay=0.9,
     log_every=10,
     steps_per_dispatch=5,

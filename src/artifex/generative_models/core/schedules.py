@@ -73,19 +73,14 @@ def _(config: CyclicalScheduleConfig, num_steps: int | None = None) -> Schedule:
 @make_schedule.register
 def _(config: WarmupCosineScheduleConfig, num_steps: int | None = None) -> Schedule:
     length = _length(config, num_steps)
-    if config.warmup_steps >= length:
-        raise ConfigError(
-            f"`warmup_steps` must be less than the {length} steps in all; got {config.warmup_steps}"
-        )
-    decay = optax.cosine_decay_schedule(1.0, length - config.warmup_steps)
+    warmup = min(round(config.warmup_fraction * length), length - 1)
+    decay = optax.cosine_decay_schedule(1.0, length - warmup)
 
     def schedule(step: ArrayLike) -> Array:
         step = jnp.asarray(step, jnp.float32)
-        decayed = config.end + (config.peak - config.end) * decay(step - config.warmup_steps)
-        # Step 0 already moves: the warm-up reaches the peak after `warmup_steps` updates.
-        return jnp.where(
-            step < config.warmup_steps, config.peak * (step + 1) / max(config.warmup_steps, 1), decayed
-        )
+        decayed = config.end + (config.peak - config.end) * decay(step - warmup)
+        # Step 0 already moves: the warm-up reaches the peak after `warmup` updates.
+        return jnp.where(step < warmup, config.peak * (step + 1) / max(warmup, 1), decayed)
 
     return schedule
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from artifex.generative_models.core.configuration.base import Config, config
 from artifex.generative_models.core.configuration.fields import (
     Floats,
+    Fraction,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -83,13 +84,13 @@ class WarmupCosineScheduleConfig(ScheduleConfig):
     Attributes:
         peak: value after the warm-up.
         end: value from the end of the run on.
-        warmup_steps: length of the warm-up, in steps; 0: a plain cosine decay.
+        warmup_fraction: part of the steps that is spent on the warm-up; 0: a plain cosine decay.
         num_steps: length of warm-up and decay together; None: the length of the training run.
     """
 
     peak: float = 1.0
     end: float = 0.0
-    warmup_steps: NonNegativeInt = 0
+    warmup_fraction: Fraction = 0.0
     num_steps: PositiveInt | None = None
 
 
