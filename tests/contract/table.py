@@ -1,8 +1,13 @@
-"""Every public model, small: what stands here passes the whole contract."""
+"""Every public model, small: what stands here passes the whole contract.
+
+Nearly all the time that the contract takes goes into compilation, so networks have as few layers as show every
+path, and share their sizes: what is compiled for one model serves the next.
+"""
 
 import dataclasses
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,6 +37,7 @@ from artifex.generative_models.core.configuration import (
     VectorQuantizerConfig,
     VQVAEConfig,
 )
+from artifex.generative_models.core.trainable import partition_trainable
 from artifex.generative_models.factory import create_model
 
 
@@ -52,40 +58,34 @@ class Entry:
     fit_metric: str = "loss"
 
 
+_SHAPE = (1, 4, 4)
 _MLP: dict[str, Any] = {
-    "event_shape": (1, 8, 8),
-    "latent_size": 4,
-    "encoder": MLPEncoderConfig(hidden_sizes=(32,)),
-    "decoder": MLPDecoderConfig(hidden_sizes=(32,)),
+    "event_shape": _SHAPE,
+    "latent_size": 3,
+    "encoder": MLPEncoderConfig(hidden_sizes=(16,)),
+    "decoder": MLPDecoderConfig(hidden_sizes=(16,)),
 }
 _CONV: dict[str, Any] = {
-    "event_shape": (1, 8, 8),
-    "encoder": ConvEncoderConfig(channels=(8, 8)),
-    "decoder": ConvDecoderConfig(channels=(8, 8)),
+    "event_shape": _SHAPE,
+    "encoder": ConvEncoderConfig(channels=(8,)),
+    "decoder": ConvDecoderConfig(channels=(8,)),
 }
 _HIERARCHICAL: dict[str, Any] = {
-    "event_shape": (1, 8, 8),
-    "latent_sizes": (4, 3, 2),
-    "encoder": MLPEncoderConfig(hidden_sizes=(32,)),
-    "decoder": MLPDecoderConfig(hidden_sizes=(32,)),
+    **{name: value for name, value in _MLP.items() if name != "latent_size"},
+    "latent_sizes": (3, 3, 3),
     "hidden_sizes": (16,),
 }
-_QUANTIZED: dict[str, Any] = {
-    "event_shape": (1, 8, 8),
-    "encoder": ConvEncoderConfig(channels=(8, 8)),
-    "decoder": ConvDecoderConfig(channels=(8, 8)),
-    "prior": CodePriorConfig(hidden_size=16, num_layers=1, num_heads=2),
-}
+_QUANTIZED: dict[str, Any] = {**_CONV, "prior": CodePriorConfig(hidden_size=8, num_layers=1, num_heads=2)}
 _LEVELS = DiscretizedLogisticConfig(num_levels=17)
 
 TABLE: dict[str, Entry] = {
     "vae_mlp_bernoulli": Entry(VAEConfig(**_MLP, likelihood=BernoulliConfig())),
-    "vae_conv_levels": Entry(VAEConfig(**_CONV, latent_size=4, likelihood=_LEVELS), binary=False),
+    "vae_conv_levels": Entry(VAEConfig(**_CONV, latent_size=3, likelihood=_LEVELS), binary=False),
     "vae_normal_predicted": Entry(
         VAEConfig(**_MLP, likelihood=NormalConfig(scale_source="predicted", scale=0.3)), binary=False
     ),
     "vae_labels": Entry(VAEConfig(**_MLP, num_classes=3)),
-    "vae_condition_conv": Entry(VAEConfig(**_CONV, latent_size=4, condition_shape=(2,))),
+    "vae_condition_conv": Entry(VAEConfig(**_CONV, latent_size=3, condition_shape=(2,))),
     "vae_warmup": Entry(VAEConfig(**_MLP, kl_weight=LinearScheduleConfig(num_steps=20))),
     "vae_capacity": Entry(
         VAEConfig(**_MLP, objective=CapacityConfig(capacity=LinearScheduleConfig(end=4.0, num_steps=20)))
@@ -94,7 +94,10 @@ TABLE: dict[str, Entry] = {
     "vae_dreg": Entry(VAEConfig(**_MLP, objective=ImportanceWeightedConfig(num_samples=5, estimator="dreg"))),
     "vae_vamp": Entry(VAEConfig(**_MLP, prior=VampPriorConfig(num_components=6))),
     "vae_mixture": Entry(VAEConfig(**_MLP, prior=GaussianMixturePriorConfig(num_components=6))),
-    "vae_total_correlation": Entry(VAEConfig(**_MLP, objective=TotalCorrelationConfig(dataset_size=8))),
+    # Its estimate of the total correlation keeps an offset of up to 2 log(8 * 8) nats, times 6, that nothing lowers.
+    "vae_total_correlation": Entry(
+        VAEConfig(**_MLP, objective=TotalCorrelationConfig(dataset_size=8)), fit_metric="reconstruction"
+    ),
     "hierarchical_vae_ladder": Entry(HierarchicalVAEConfig(**_HIERARCHICAL, num_classes=3)),
     "hierarchical_vae_bottom_up": Entry(
         HierarchicalVAEConfig(
@@ -125,19 +128,12 @@ TABLE: dict[str, Entry] = {
 
 def make(entry: Entry, *, seed: int = 0) -> Any:
     """The model with every trainable leaf moved away from its start, so that no zero initialisation hides a path."""
-    import equinox as eqx
-
-    from artifex.generative_models.core.trainable import partition_trainable
-
-    model = create_model(entry.config, key=jax.random.key(seed))
-    trainable, rest = partition_trainable(model)
-    leaves, structure = jax.tree.flatten(trainable)
-    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    moved = [
-        leaf + 0.02 * jax.random.normal(k, leaf.shape, leaf.dtype)
-        for leaf, k in zip(leaves, keys, strict=True)
-    ]
-    return eqx.combine(jax.tree.unflatten(structure, moved), rest)
+    trainable, rest = partition_trainable(create_model(entry.config, key=jax.random.key(seed)))
+    rng = np.random.default_rng(seed)  # NumPy: JAX would compile for each shape
+    moved = jax.tree.map(
+        lambda leaf: jnp.asarray(np.asarray(leaf) + 0.02 * rng.normal(size=leaf.shape), leaf.dtype), trainable
+    )
+    return eqx.combine(moved, rest)
 
 
 def batch(entry: Entry, num: int, *, seed: int = 0) -> dict[str, Any]:
