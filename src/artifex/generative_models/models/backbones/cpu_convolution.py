@@ -15,6 +15,7 @@ The rules are written in terms of the primitive and of products, so derivatives 
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
