@@ -28,6 +28,7 @@ from artifex.generative_models.training import (
     Started,
     fit,
 )
+from artifex.generative_models.training.fit import _check_types
 
 CONFIG = TrainingConfig(
     num_steps=40,
@@ -275,3 +276,26 @@ def test_bad_arguments(model):
         fit(model, toy_data(), CONFIG, key=0)
     with pytest.raises(ValueError, match="shape"):
         run(model, np.zeros((64, 4), np.float32))
+    with pytest.raises(ValueError, match="example 2 holds nan"):
+        run(model, np.where(np.arange(64)[:, None] == 2, np.nan, toy_data()))
+    with pytest.raises(ValueError, match="is empty"):
+        run(model, toy_data()[:0])
+    with pytest.raises(ValueError, match="a single number"):
+        run(model, np.array(3.0))
+    with pytest.raises(ValueError, match=r"'x' and maybe 'condition'; got the entries \['y'\]"):
+        run(model, {"y": toy_data()})
+    with pytest.raises(TypeError, match=r"must be a TrainingConfig, such as `experiment.training`; got dict"):
+        _check_types(model, {"num_steps": 3})
+    with pytest.raises(TypeError, match=r"got LocationConfig. `create_model\(config, key=key\)` makes"):
+        run(model.config)
+
+
+@pytest.mark.parametrize("as_stream", [False, True])
+def test_labels_that_the_model_does_not_have(key, as_stream):
+    """In jit a wrong label would be a condition of zeros, in silence."""
+    model = Location(LocationConfig(num_classes=3), key=key)
+    data = {"x": toy_data(), "condition": np.arange(64) % 4}
+    if as_stream:
+        data = [{name: array[i : i + 8] for name, array in data.items()} for i in range(0, 64, 8)]
+    with pytest.raises(ValueError, match=r"\[0, 3\).*from 0 to 3"):
+        run(model, data)

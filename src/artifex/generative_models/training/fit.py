@@ -12,9 +12,17 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
-from artifex.data import as_batches, as_dataset
-from artifex.generative_models.core.configuration import TrainingConfig, first_difference, to_mapping
+from artifex.data import AbstractBatches, as_batches, as_dataset
+from artifex.generative_models.core.configuration import (
+    ModelConfig,
+    TrainingConfig,
+    first_difference,
+    to_mapping,
+)
+from artifex.generative_models.core.examples import check_examples
+from artifex.generative_models.core.protocols import GenerativeModel
 from artifex.generative_models.core.random import check_key
+from artifex.generative_models.core.representations import Identity
 from artifex.generative_models.scaling import check_batch_size, make_mesh, place
 from artifex.generative_models.training.callbacks import Checkpointing, EarlyStopping, Progress, Validation
 from artifex.generative_models.training.checkpointing import CheckpointStore
@@ -102,16 +110,18 @@ def fit(
     Raises:
         NonFiniteError: the loss or its gradient is not finite and `config.nonfinite` is `stop`.
         InterruptedTrainingError: Ctrl-C or SIGTERM; the state has been saved.
-        ValueError: the run folder holds a run of another config; data, batch size and devices do not fit; or
-            `config` asks for early stopping and there is no validation data.
+        ValueError: the run folder holds a run of another config; data, model, batch size and devices do not fit;
+            or `config` asks for early stopping and there is no validation data.
     """
     check_key(key)
+    _check_types(model, config)
     if config.early_stopping_patience is not None and validation is None:
         raise ValueError("`early_stopping_patience` needs validation data: give `validation`")
     data_key, state_key, validation_key = jax.random.split(key, 3)
     mesh = make_mesh(config.mesh)
     check_batch_size(mesh, config.batch_size)
     batches = as_batches(data, config.batch_size, seed=_seed(data_key))
+    _check_values(model, batches, batches.resident)
     optimizer = make_optimizer(config)
     state = init_state(model, optimizer, key=state_key, use_ema=config.ema_decay is not None)
     step = make_train_step(
@@ -223,7 +233,9 @@ class _Run:
         window: list[dict[str, np.ndarray]] = []
         while self.step < config.num_steps and not signals.received and self._stop_reason is None:
             num = min(chunk - self.step % chunk, config.num_steps - self.step)
-            items = self._on_mesh(self._batches.take(num))
+            items = self._batches.take(num)
+            _check_values(self.state.model, self._batches, items)
+            items = self._on_mesh(items)
             self.state, metrics = self._compiled.run(self.state, items, self.step, resident=self._resident)
             waiting.append((self.step, metrics))
             self.step += num
@@ -290,6 +302,28 @@ class _Run:
         self.state = eqx.combine(arrays, eqx.filter(self.state, eqx.is_array, inverse=True))
         self._batches.restore(extra["batches"])
         self._saved_at = self.step
+
+
+def _check_types(model: Any, config: Any) -> None:
+    """What is easily confused: configs and what is made from them."""
+    if not isinstance(model, GenerativeModel):
+        raise TypeError(
+            f"`model` must be a generative model; got {type(model).__name__}. `create_model(config, key=key)` makes "
+            "one from its config."
+        )
+    if not isinstance(config, TrainingConfig):
+        raise TypeError(
+            f"`config` must be a TrainingConfig, such as `experiment.training`; got {type(config).__name__}"
+        )
+
+
+def _check_values(model: Any, batches: AbstractBatches, arrays: Any) -> None:
+    """Look at examples where they are arrays whose values are known: resident ones once, others as they come."""
+    config = getattr(model, "config", None)
+    if isinstance(arrays, Mapping) and isinstance(config, ModelConfig):
+        # Otherwise the compiled step alone has the model's form.
+        is_raw = isinstance(batches.representation, Identity)
+        check_examples(config, {k: v for k, v in arrays.items() if is_raw or k == "condition"})
 
 
 def _steps_per_call(limit: int, periods: Sequence[int]) -> int:

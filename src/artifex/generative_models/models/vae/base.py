@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import HierarchicalVAEConfig, VAEConfig
 from artifex.generative_models.core.distributions import AbstractLikelihood
+from artifex.generative_models.core.examples import value_range
 from artifex.generative_models.core.models import (
     AbstractDensityModel,
     AbstractLatentModel,
@@ -28,6 +29,11 @@ from artifex.generative_models.models.vae.bounds import (
 from artifex.generative_models.models.vae.objectives import AbstractObjective
 
 _CHUNK_SIZE = 32
+
+
+@value_range.register
+def _(config: VAEConfig | HierarchicalVAEConfig) -> tuple[float, float] | None:
+    return value_range(config.likelihood)
 
 
 class AbstractVAE(AbstractDensityModel, AbstractLatentModel):

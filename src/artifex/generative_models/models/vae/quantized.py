@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, Int, Key
 from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import VQVAEConfig
 from artifex.generative_models.core.distributions import AbstractLikelihood, make_likelihood
+from artifex.generative_models.core.examples import value_range
 from artifex.generative_models.core.models import (
     AbstractDensityModel,
     AbstractLatentModel,
@@ -39,6 +40,11 @@ from artifex.generative_models.models.backbones import (
 )
 from artifex.generative_models.models.vae.code_prior import CodePrior
 from artifex.generative_models.models.vae.quantizers import AbstractQuantizer, make_quantizer
+
+
+@value_range.register
+def _(config: VQVAEConfig) -> tuple[float, float] | None:
+    return value_range(config.likelihood)
 
 
 @register_model(VQVAEConfig)

@@ -1,0 +1,68 @@
+"""Values of examples: what a model can learn from, checked where they are known, before they reach compiled code."""
+
+from collections.abc import Mapping
+from functools import singledispatch
+from typing import Any
+
+import jax
+from jaxtyping import PyTree
+
+from artifex.generative_models.core.configuration import (
+    BernoulliConfig,
+    Config,
+    DiscretizedLogisticConfig,
+    ModelConfig,
+)
+
+_TOLERANCE = 1e-3  # of the range, for numbers that were rounded
+
+
+def check_examples(config: ModelConfig, batch: Mapping[str, PyTree[Any]]) -> None:
+    """Raise unless a model can learn from these values. Shapes are checked where the model is traced.
+
+    Args:
+        config: of the model.
+        batch: `"x"` in the model's form and maybe `"condition"`, arrays of known values; what is missing is not
+            looked at.
+
+    Raises:
+        ValueError: class labels beyond `num_classes`, or entries outside the range of the model's likelihood.
+    """
+    labels = batch.get("condition")
+    if config.num_classes is not None and labels is not None:
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= config.num_classes:
+            raise ValueError(
+                f"class labels must lie in [0, {config.num_classes}), as `num_classes` of the model says; got "
+                f"values from {low} to {high}"
+            )
+    limits = value_range(config)
+    if limits is None:
+        return
+    for leaf in jax.tree.leaves(batch.get("x")):
+        slack = _TOLERANCE * (limits[1] - limits[0])
+        low, high = float(leaf.min()), float(leaf.max())
+        if low < limits[0] - slack or high > limits[1] + slack:
+            raise ValueError(
+                f"`x` must lie in [{limits[0]:g}, {limits[1]:g}], the range of the model's likelihood; got values "
+                f"from {low:g} to {high:g}. Rescale the data, choose another representation, or another likelihood."
+            )
+
+
+@singledispatch
+def value_range(config: Config) -> tuple[float, float] | None:
+    """Least and greatest value in an example, by a model's or a likelihood's config; None: any.
+
+    A family enters its own configs by `value_range.register`.
+    """
+    return None
+
+
+@value_range.register
+def _(config: BernoulliConfig) -> tuple[float, float] | None:
+    return 0.0, 1.0
+
+
+@value_range.register
+def _(config: DiscretizedLogisticConfig) -> tuple[float, float] | None:
+    return config.low, config.high
