@@ -63,13 +63,15 @@ class TestGenerate:
             (["--out", "a.png", "--n", "0"], 2, "at least 1"),
             (["--out", "a.png", "--condition", "3"], 2, "unconditional"),
             (["--out", "a.png", "--chunk-size", "0"], 2, "--chunk-size must be at least 1; got 0"),
+            (["--out", "."], 2, "must end in .png or .npz"),
+            (["--out", "RUN/config.yaml/a.png"], 2, "config.yaml is a file. Choose another --out"),
             (["--out", "a.png", "--step", "5"], 1, "no checkpoint of step 5"),
             ([], 2, "--out"),
         ],
     )
     def test_wrong_words(self, call, trained, tmp_path, monkeypatch, words, code, text):
         monkeypatch.chdir(tmp_path)
-        result = call("generate", trained[0], *words)
+        result = call("generate", trained[0], *(word.replace("RUN", str(trained[0])) for word in words))
         assert result.code == code and text in result.err, result
         assert not list(tmp_path.iterdir())
 
@@ -140,4 +142,6 @@ class TestEvaluate:
 
     def test_wrong_words(self, call, trained):
         assert call("evaluate", trained[0], "--split", "exam").code == 2
+        result = call("evaluate", trained[0], "--max-examples", "0")
+        assert result.code == 2 and "--max-examples must be at least 1; got 0" in result.err, result
         assert call("evaluate").code == 2

@@ -80,7 +80,7 @@ class TestErrors:
     def test_errors_that_say_too_little_name_their_type(self):
         assert describe(KeyError("x")).startswith("KeyError: 'x'")
         assert describe(ValueError()).startswith("ValueError (")
-        assert describe(FileNotFoundError(2, "No such file", "a.npz")).startswith("[Errno 2] No such file")
+        assert describe(FileNotFoundError(2, "No such file", "a.npz")).startswith("a.npz: No such file")
 
     def test_wrong_usage_is_two(self, command, capsys):
         command(raising(UsageError("say it so")))

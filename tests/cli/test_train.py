@@ -232,13 +232,21 @@ class TestBadInput:
             ([], 2, "artifex train vae_digits"),
             (["--resume"], 2, "the first argument names"),
             (["vae_digit"], 2, "Did you mean 'vae_digits'?"),
-            (["no.yaml"], 1, "no config file at no.yaml"),
+            (["no.yaml"], 2, "no file no.yaml. To make one from a preset: artifex config show"),
             (["some/folder"], 2, "neither a run folder nor a YAML file"),
             (["TINY", "--model.latent-sise", "3"], 2, "--model.latent-size INT"),
             (["TINY", "--training.num-steps", "ten"], 2, "training.num-steps"),
             (["TINY", "--training.num-steps", "0"], 2, "must be greater than or equal to 1; got 0"),
             (["TINY", "--training.accumulate-steps", "3"], 2, "`accumulate_steps` must divide `batch_size`"),
-            (["TINY", "--model.event-shape", "1", "28", "28"], 1, "must have shape (batch, 1, 28, 28)"),
+            (["TINY", "--training.batch-size", "0"], 2, "must be greater than or equal to 1; got 0"),
+            (["TINY", "--training.optimizer.learning-rate", "-1"], 2, "must be greater than 0; got -1.0"),
+            (["TINY", "--model.event-shape", "1", "28", "28"], 1, "examples, (1, 8, 8); got (1, 28, 28)"),
+            (["TINY", "--model.num-classes", "10"], 1, "set `data.conditional` to true"),
+            (["TINY", "--data.conditional"], 1, "set `model.num_classes`"),
+            (["TINY", "--data.conditional", "--model.num-classes", "9"], 1, "in [0, 9)"),
+            (["TINY", "--model.likelihood.low", "0.5"], 1, "`x` must lie in [0.5, 1]"),
+            (["TINY", "--run-dir", "FILE"], 2, "is a file. Choose another --run-dir"),
+            (["TINY", "--run-dir", "FILE/run"], 2, "is a file. Choose another --run-dir"),
             (["TINY", "--training.batch-size", "5000"], 1, "got 5000"),
             (["TINY", "--training.mesh.fsdp", "3"], 1, "fsdp"),
             (["TINY", "--data.validation-fraction", "0"], 1, "no data are held out for validation"),
@@ -246,7 +254,8 @@ class TestBadInput:
         ],
     )
     def test_wrong_words(self, call, tiny_yaml, words, code, text):
-        result = call("train", *(tiny_yaml if word == "TINY" else word for word in words))
+        real = {"TINY": tiny_yaml, "FILE": tiny_yaml, "FILE/run": tiny_yaml / "run"}
+        result = call("train", *(real.get(word, word) for word in words))
         assert result.code == code, result
         assert text in " ".join(result.err.replace("│", " ").split())
         assert not result.out and "Traceback (most recent" not in result.err
@@ -262,13 +271,27 @@ class TestBadInput:
             ("num_steps: 12", "num_steps: many", "training.num_steps: must be a valid integer; got 'many'"),
             ("kind: vae", "kind: vea", "Did you mean 'vae'?"),
             ("data: {", "data: [", "not valid YAML"),
+            (
+                "batch_size: 32",
+                "batch_size: -3",
+                "training.batch_size: must be greater than or equal to 1; got -3",
+            ),
+            (None, "- 1\n- 2", "must be a mapping of field names to values; got a list"),
+            (None, "", "must be a mapping of field names to values; got nothing"),
+            (None, "\0", "not valid YAML"),
         ],
     )
     def test_wrong_files(self, call, tiny_yaml, tmp_path, old, new, text):
         path = tmp_path / "wrong.yaml"
-        path.write_text(tiny_yaml.read_text().replace(old, new))
+        path.write_text(new if old is None else tiny_yaml.read_text().replace(old, new))
         result = call("train", path)
         assert result.code == 1 and text in result.err and str(path) in result.err, result
+
+    def test_a_file_that_is_no_text(self, call, tmp_path):
+        path = tmp_path / "picture.yaml"
+        path.write_bytes(b"\x89PNG\r\n")
+        result = call("train", path)
+        assert result.code == 1 and "not a text file in UTF-8" in result.err, result
 
     def with_data(self, tiny_yaml, tmp_path, dataset):
         path = tmp_path / "own_data.yaml"
@@ -280,15 +303,35 @@ class TestBadInput:
         result = call("train", self.with_data(tiny_yaml, tmp_path, "mnist"))
         assert result.code == 1 and "mnist.npz" in result.err and "ARTIFEX_DATA_DIR" in result.err, result
 
-    def test_corrupt_image_is_named(self, call, tiny_yaml, tmp_path):
+    @pytest.mark.parametrize("memory_limit", [2**28, 0])  # read before the run, and during it
+    def test_corrupt_image_is_named(self, call, tiny_yaml, tmp_path, memory_limit):
         folder = tmp_path / "images"
         folder.mkdir()
         for i in range(40):
             Image.new("L", (8, 8), i).save(folder / f"{i}.png")
         (folder / "7.png").write_bytes((folder / "7.png").read_bytes()[:30])
-        dataset = f"{{kind: image_folder, folder: '{folder}', image_size: 8, channels: 1}}"
+        limit = f"memory_limit: {memory_limit}"
+        dataset = f"{{kind: image_folder, folder: '{folder}', image_size: 8, channels: 1, {limit}}}"
         result = call("train", self.with_data(tiny_yaml, tmp_path, dataset))
         assert result.code == 1 and "7.png" in result.err, result
+
+    def test_arrays_that_are_no_pictures(self, call, tiny_yaml, tmp_path):
+        path = tmp_path / "a.npz"
+        path_in_yaml = self.with_data(tiny_yaml, tmp_path, f"{{kind: npz, file: '{path}'}}")
+        for images, text in (
+            (np.full((40, 8, 8), np.nan), "must be finite; picture 0 is not"),
+            (np.ones((40, 8, 8)), "must be integers from 0 to 255; got float64"),
+            (np.zeros((0, 8, 8), np.uint8), "not empty; got (0, 8, 8)"),
+            (np.zeros((1, 8, 8), np.uint8), "hold out none: `test_fraction` 0"),
+        ):
+            np.savez(path, images=images)
+            result = call("train", path_in_yaml)
+            assert result.code == 1 and text in result.err, result
+        path.write_bytes(path.read_bytes()[:100])
+        result = call("train", path_in_yaml)
+        assert result.code == 1 and f"{path} cannot be read" in result.err and "cut short" in result.err, (
+            result
+        )
 
     def test_empty_data(self, call, tiny_yaml, tmp_path):
         (tmp_path / "images").mkdir()

@@ -210,6 +210,11 @@ def test_a_kind_that_is_no_name(kind):
     assert _error(from_mapping, ScheduleConfig, {"kind": kind}).path == ("kind",)
 
 
+def test_fields_are_given_by_name():
+    with pytest.raises(TypeError, match="ConstantScheduleConfig takes its fields by name; got 3"):
+        ConstantScheduleConfig(3)
+
+
 def test_abstract_configs_cannot_be_built():
     with pytest.raises(TypeError, match="build one of ConstantScheduleConfig"):
         ScheduleConfig()

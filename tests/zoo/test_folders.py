@@ -12,7 +12,12 @@ from artifex.generative_models.core.configuration import (
     config,
 )
 from artifex.generative_models.zoo import AnotherConfigError, RunExistsError, load_experiment
-from artifex.generative_models.zoo.folders import begin_run_dir, check_run_dir, write_evaluation
+from artifex.generative_models.zoo.folders import (
+    abandon_run_dir,
+    begin_run_dir,
+    check_run_dir,
+    write_evaluation,
+)
 
 
 @config("folder_test_model")
@@ -75,6 +80,25 @@ def test_overwrite_removes_the_run_and_nothing_else(run_dir):
     begin_run_dir(run_dir, changed, overwrite=True)
     assert sorted(path.name for path in run_dir.iterdir()) == ["config.yaml", "notes.txt"]
     assert load_experiment(run_dir) == changed
+
+
+def test_a_run_without_results_is_abandoned(tmp_path):
+    """One that has results is not, and what is not the run's stays."""
+    run_dir = tmp_path / "run"
+    begin_run_dir(run_dir, EXPERIMENT)
+    (run_dir / "metrics.jsonl").touch()
+    abandon_run_dir(run_dir)
+    assert not list(tmp_path.iterdir())
+    begin_run_dir(run_dir, EXPERIMENT)
+    (run_dir / "notes.txt").touch()
+    abandon_run_dir(run_dir)
+    assert [path.name for path in run_dir.iterdir()] == ["notes.txt"]
+    for name in ("checkpoints", "metrics.jsonl"):
+        kept = tmp_path / name
+        begin_run_dir(kept, EXPERIMENT)
+        (kept / name).mkdir() if name == "checkpoints" else (kept / name).write_text("{}")
+        abandon_run_dir(kept)
+        assert len(list(kept.iterdir())) == 2
 
 
 def test_missing_run(tmp_path):

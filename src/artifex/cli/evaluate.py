@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from artifex.cli.messages import say
-from artifex.cli.options import Switch, parse
+from artifex.cli.options import Switch, check_counts, parse
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,8 @@ def run(arguments: list[str]) -> int:
         command="evaluate",
         text="Measure the model of a run folder on data. Values stand with their standard errors.",
     )
+    given = ("num_importance_samples", "batch_size", "max_examples")
+    check_counts({"--" + name.replace("_", "-"): getattr(options, name) for name in given})
     evaluation = _evaluate(options)
     if options.json:
         print(json.dumps(evaluation.to_mapping(), indent=2))

@@ -7,7 +7,8 @@ from typing import Annotated
 import tyro
 
 from artifex.cli.messages import UsageError, say
-from artifex.cli.options import Switch, parse
+from artifex.cli.options import Switch, check_counts, parse
+from artifex.utils.files import check_can_write
 
 _FORMATS = (".png", ".npz")
 
@@ -49,9 +50,11 @@ def run(arguments: list[str]) -> int:
     )
     if options.out.suffix not in _FORMATS:
         raise UsageError(f"--out must end in {' or '.join(_FORMATS)}; got {options.out}")
-    for flag, size in (("--n", options.n), ("--chunk-size", options.chunk_size)):
-        if size is not None and size < 1:
-            raise UsageError(f"{flag} must be at least 1; got {size}")
+    check_counts({"--n": options.n, "--chunk-size": options.chunk_size})
+    try:
+        check_can_write(options.out)
+    except OSError as error:
+        raise UsageError(f"{error} Choose another --out.") from None
     from artifex.cli.generation import generate  # loads JAX
 
     generate(options)

@@ -1,14 +1,23 @@
 """Options of a command, parsed by tyro from a dataclass: typed flags, help from its `Attributes` section."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import tyro
+
+from artifex.cli.messages import UsageError
 
 OptionsT = TypeVar("OptionsT")
 
 # A flag that can only be switched on; its field is False without it.
 Switch = tyro.conf.FlagCreatePairsOff[bool]
+
+
+def check_counts(counts: Mapping[str, int | None]) -> None:
+    """Raise unless each number that was given, by its flag, is at least 1."""
+    for flag, count in counts.items():
+        if count is not None and count < 1:
+            raise UsageError(f"{flag} must be at least 1; got {count}")
 
 
 def parse(

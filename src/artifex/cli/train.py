@@ -98,6 +98,8 @@ def _check_run_dir(run_dir: Path, options: Options) -> None:
             f"{run_dir} holds a run already. Go on with it by --resume, replace it by --overwrite, or choose "
             "another --run-dir."
         ) from None
+    except (NotADirectoryError, PermissionError) as error:
+        raise UsageError(f"{error} Choose another --run-dir.") from None
     except AnotherConfigError as error:
         raise UsageError(
             f"{error}. Go on with that run as it was by `artifex train {run_dir} --resume`, or choose another "
@@ -113,6 +115,10 @@ def find_target(text: str) -> Target:
     """
     path = Path(text)
     if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise UsageError(
+                f"no file {path}. To make one from a preset: artifex config show {DEFAULT} > {path.name}"
+            )
         return Target(path.stem, load_yaml(Experiment, path))
     if holds_run(path):
         return Target(path.name, load_experiment(path), path)

@@ -21,7 +21,8 @@ def held_out_size(size: int | None, fraction: float, total: int, *, what: str) -
     wanted = size if size is not None else (max(1, round(fraction * total)) if fraction > 0 else 0)
     if wanted >= total:
         raise ValueError(
-            f"the {what} part must be smaller than the {total} examples that it is taken from; got {wanted}"
+            f"the {what} part must be smaller than the {total} examples that it is taken from; got {wanted}. Give "
+            f"more data, or hold out none: `{what}_fraction` 0"
         )
     return wanted
 

@@ -27,12 +27,23 @@ def read_npz(path: str | os.PathLike, names: Sequence[str]) -> dict[str, Shaped[
     file = find_data(path)
     try:
         with file.open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                stream.seek(0)
+                is_array = stream.read(6) == b"\x93NUMPY"
+                what = (
+                    "it is a single array, not an npz archive"
+                    if is_array
+                    else "it is no zip archive, or is cut short"
+                )
+                raise ValueError(what)
+            stream.seek(0)
             arrays = np.load(stream, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("it is a single array, not an npz archive")
             for name in names:
                 if name not in arrays.files:
                     raise LookupError(f"{file}: {unknown_name('array', name, arrays.files)}")
             return {name: arrays[name] for name in names}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        raise ValueError(f"{file} cannot be read as an npz file of plain arrays: {error}") from error
+        raise ValueError(
+            f"{file} cannot be read as an npz file of plain arrays: {error}. Make it anew, with "
+            "np.savez, or download it again."
+        ) from error

@@ -5,7 +5,7 @@ example a key of its own, vmap, and compile once for each shape.
 """
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -240,7 +240,11 @@ def generate_examples(
     """
     check_key(key)
     for name, size in (("n_samples", n_samples), ("chunk_size", chunk_size)):
-        if size is not None and size < 1:
+        if size is None and name == "chunk_size":
+            continue
+        if not isinstance(size, int | np.integer):
+            raise TypeError(f"`{name}` must be an integer; got {size!r}")
+        if size < 1:
             raise ValueError(f"`{name}` must be at least 1; got {size}")
     condition = conditions_for(model.config, condition, n_samples)
     chunk = n_samples if chunk_size is None else min(chunk_size, n_samples)
@@ -256,7 +260,14 @@ def checked_batch(
 
     Raises:
         ValueError: the shape is not `(batch, *event_shape)`, the batch is empty, or the conditions do not fit.
+        TypeError: it is no array.
     """
+    if isinstance(x, Mapping) and "x" in x:
+        raise TypeError(
+            "`x` must be examples alone; got a whole batch: give batch['x'], batch.get('condition')"
+        )
+    if not jax.tree.leaves(x) or isinstance(x, str | bytes):
+        raise TypeError(f"`x` must be an array of examples; got {x!r}")
     if not hasattr(x, "shape") and isinstance(x, list | tuple | int | float):
         x = jnp.asarray(x)
     if hasattr(x, "shape"):

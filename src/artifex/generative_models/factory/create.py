@@ -9,7 +9,7 @@ from typing import Any
 from jaxtyping import Array, Key
 
 from artifex.configs import preset_path
-from artifex.generative_models.core.configuration import ModelConfig, from_mapping, load_mapping
+from artifex.generative_models.core.configuration import Experiment, ModelConfig, from_mapping, load_mapping
 from artifex.generative_models.core.random import check_key
 from artifex.generative_models.core.registry import model_builder
 
@@ -45,6 +45,8 @@ def _as_model_config(config: Any) -> ModelConfig:
         mapping = load_mapping(config if is_file else preset_path(str(config)))
         # An experiment's file holds the model as one of its parts.
         return from_mapping(ModelConfig, mapping.get("model", mapping))
+    if isinstance(config, Experiment):
+        raise TypeError("`config` must be a model's config; got an Experiment: give `experiment.model`")
     raise TypeError(
         f"`config` must be a model config, a mapping, a path or a preset's name; got {type(config).__name__}"
     )

@@ -13,7 +13,7 @@ from artifex.generative_models.core.configuration import (
     load_yaml,
     to_yaml,
 )
-from artifex.utils.files import atomic_path
+from artifex.utils.files import atomic_path, check_can_write
 
 CONFIG_FILE = "config.yaml"
 EVALUATION_FILE = "evaluation.json"
@@ -82,12 +82,12 @@ def check_run_dir(
         RunExistsError: the folder holds a run, or other files, and nobody asked to resume or overwrite.
         AnotherConfigError: the run to resume has another config.
         NotADirectoryError: it is a file.
+        PermissionError: it cannot be written to.
     """
     run_dir = Path(run_dir)
     if resume and overwrite:
         raise ValueError("give `resume` or `overwrite`, not both")
-    if run_dir.exists() and not run_dir.is_dir():
-        raise NotADirectoryError(f"the run folder {run_dir} is a file: use another name")
+    check_can_write(run_dir, is_folder=True)
     if not run_dir.exists() or not any(run_dir.iterdir()):
         return
     if not holds_run(run_dir):
@@ -104,13 +104,28 @@ def begin_run_dir(run_dir: str | os.PathLike, experiment: Experiment, *, overwri
     """Make the folder and write the experiment's config; `overwrite` removes the files of an older run first."""
     run_dir = Path(run_dir)
     if overwrite and holds_run(run_dir):
-        # The config last, so that what an error leaves is still known as a run.
-        for pattern in reversed(_RUN_FILES):
-            for path in run_dir.glob(pattern):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        _remove_run(run_dir)
     if not holds_run(run_dir):
         with atomic_path(run_dir / CONFIG_FILE) as temporary:
             temporary.write_text(to_yaml(experiment), encoding="utf-8")
+
+
+def abandon_run_dir(run_dir: str | os.PathLike) -> None:
+    """Remove a run that failed before its first checkpoint and its first metrics: there is nothing to go on with."""
+    run_dir = Path(run_dir)
+    metrics = run_dir / "metrics.jsonl"
+    if (run_dir / "checkpoints").exists() or (metrics.is_file() and metrics.stat().st_size > 0):
+        return
+    _remove_run(run_dir)
+    if run_dir.is_dir() and not any(run_dir.iterdir()):
+        run_dir.rmdir()
+
+
+def _remove_run(run_dir: Path) -> None:
+    # The config last, so that what an error leaves is still known as a run.
+    for pattern in reversed(_RUN_FILES):
+        for path in run_dir.glob(pattern):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def write_evaluation(run_dir: str | os.PathLike, evaluation: Mapping[str, Any]) -> None:

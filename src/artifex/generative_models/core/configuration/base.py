@@ -190,7 +190,11 @@ def _report_as_config_errors(cls: type) -> None:
     """Make the constructor take nested mappings and report errors with path, requirement and fix."""
     validate = cls.__init__
 
-    def init(self: Any, **values: Any) -> None:
+    def init(self: Any, *positional: Any, **values: Any) -> None:
+        if positional:
+            raise TypeError(
+                f"{type(self).__name__} takes its fields by name; got {positional[0]!r} without one"
+            )
         if type(self).kind is None:
             options = ", ".join(c.__name__ for c in config_kinds(type(self)).values())
             raise TypeError(f"{type(self).__name__} is abstract: build one of {options}")

@@ -110,7 +110,7 @@ def load_mapping(path: str | os.PathLike) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no config file at {path}")
+        raise FileNotFoundError(f"no config file at {path}{': it is a folder' if path.is_dir() else ''}")
     try:
         return _checked_mapping(_parse_yaml(path.read_text(encoding="utf-8")))
     except UnicodeDecodeError as error:
@@ -143,7 +143,8 @@ def _parse_yaml(text: str) -> Any:
 
 def _checked_mapping(parsed: Any) -> dict[str, Any]:
     if not isinstance(parsed, dict):
-        raise ConfigError(f"must be a mapping of field names to values; got {type(parsed).__name__}")
+        got = "nothing" if parsed is None else f"a {type(parsed).__name__}"
+        raise ConfigError(f"must be a mapping of field names to values; got {got}")
     return parsed
 
 

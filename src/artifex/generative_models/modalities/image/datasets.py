@@ -200,6 +200,11 @@ def _rows(images: np.ndarray, labels: np.ndarray | None, conditional: bool, num_
 
 
 def _checked_images(images: np.ndarray, num_levels: int) -> Integer[np.ndarray, "n c h w"]:
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        bad = int(np.argwhere(~np.isfinite(images))[0][0])
+        raise ValueError(
+            f"stored pictures must be finite; picture {bad} is not. Drop or repair such pictures."
+        )
     if images.dtype.kind not in "iu":
         raise TypeError(
             f"stored pictures must be integers from 0 to {num_levels - 1}; got {images.dtype}. Convert them: "
