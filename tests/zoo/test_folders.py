@@ -96,7 +96,7 @@ def test_a_run_without_results_is_abandoned(tmp_path):
     for name in ("checkpoints", "metrics.jsonl"):
         kept = tmp_path / name
         begin_run_dir(kept, EXPERIMENT)
-        (kept / name).mkdir() if name == "checkpoints" else (kept / name).write_text("{}")
+        (kept / name / "4").mkdir(parents=True) if name == "checkpoints" else (kept / name).write_text("{}")
         abandon_run_dir(kept)
         assert len(list(kept.iterdir())) == 2
 

@@ -105,14 +105,27 @@ def _orbax() -> ModuleType:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Orbax logs each exception in each of its threads; the caller gets it anyway, once."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    """Orbax and its threads log each exception, some after the failure is over; the caller gets it anyway, once."""
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio", "concurrent.futures")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
+    except BaseException:
+        for logger in loggers:
+            logger.addFilter(_is_news)
+        raise
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a log record is more than an echo of a failed write: a full disk, and reports to the loop it closed."""
+    error = record.exc_info[1] if record.exc_info else None
+    is_echo = any(text in str(error) for text in ("os_error_code", "OCDBT", "Event loop is closed"))
+    return not (isinstance(error, OSError) or is_echo)
 
 
 def _describe(name: str, leaf: Any) -> dict[str, Any]:

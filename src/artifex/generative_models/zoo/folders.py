@@ -114,7 +114,10 @@ def abandon_run_dir(run_dir: str | os.PathLike) -> None:
     """Remove a run that failed before its first checkpoint and its first metrics: there is nothing to go on with."""
     run_dir = Path(run_dir)
     metrics = run_dir / "metrics.jsonl"
-    if (run_dir / "checkpoints").exists() or (metrics.is_file() and metrics.stat().st_size > 0):
+    checkpoints = run_dir / "checkpoints"
+    if (checkpoints.is_dir() and any(checkpoints.iterdir())) or (
+        metrics.is_file() and metrics.stat().st_size > 0
+    ):
         return
     _remove_run(run_dir)
     if run_dir.is_dir() and not any(run_dir.iterdir()):
