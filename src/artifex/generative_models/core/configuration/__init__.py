@@ -25,6 +25,25 @@ from artifex.generative_models.core.configuration.data import (
     SymmetricConfig,
     UnitIntervalConfig,
 )
+from artifex.generative_models.core.configuration.diffusion import (
+    CosinePathConfig,
+    DataPredictionConfig,
+    DDPMPathConfig,
+    EDMPathConfig,
+    EDMPredictionConfig,
+    LinearPathConfig,
+    NoisePredictionConfig,
+    PathConfig,
+    PredictionConfig,
+    ScorePredictionConfig,
+    SigmoidPathConfig,
+    SubVPPathConfig,
+    TrigonometricPathConfig,
+    VelocityPredictionConfig,
+    VEPathConfig,
+    VPPathConfig,
+    VPredictionConfig,
+)
 from artifex.generative_models.core.configuration.experiment import Experiment
 from artifex.generative_models.core.configuration.likelihoods import (
     BernoulliConfig,
