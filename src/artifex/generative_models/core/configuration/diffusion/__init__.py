@@ -21,3 +21,12 @@ from artifex.generative_models.core.configuration.diffusion.predictions import (
     VelocityPredictionConfig,
     VPredictionConfig,
 )
+from artifex.generative_models.core.configuration.diffusion.spacings import (
+    KarrasSpacingConfig,
+    LeadingSpacingConfig,
+    LogSNRSpacingConfig,
+    PowerSpacingConfig,
+    SpacingConfig,
+    TrailingSpacingConfig,
+    UniformSpacingConfig,
+)
