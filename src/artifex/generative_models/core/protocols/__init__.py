@@ -8,3 +8,4 @@ from artifex.generative_models.core.protocols.evaluation import (
 )
 from artifex.generative_models.core.protocols.models import DensityModel, GenerativeModel, LatentModel
 from artifex.generative_models.core.protocols.outputs import LossOutput
+from artifex.generative_models.core.protocols.paths import GaussianPath

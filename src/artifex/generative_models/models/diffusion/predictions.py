@@ -11,7 +11,6 @@ Where d vanishes it is replaced by a small number, so that results stay finite.
 
 import abc
 from functools import singledispatch
-from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -26,24 +25,13 @@ from artifex.generative_models.core.configuration import (
     VelocityPredictionConfig,
     VPredictionConfig,
 )
+from artifex.generative_models.core.sampling import Estimate
 from artifex.generative_models.models.diffusion.paths import AbstractPath
 
 Scalar = Float[Array, ""]
 Example = Float[Array, "..."]
 
 _LEAST = 1e-5  # of |d|, relative to the sizes of its terms
-
-
-class Estimate(NamedTuple):
-    """What a model believes at (x_t, t), with x_t = alpha data + sigma noise.
-
-    Attributes:
-        data: E[x_0 | x_t], shape of one example.
-        noise: E[eps | x_t], same shape.
-    """
-
-    data: Example
-    noise: Example
 
 
 class AbstractPrediction(eqx.Module):

@@ -80,10 +80,10 @@ class SigmoidPathConfig(PathConfig):
 
 @config("ve")
 class VEPathConfig(PathConfig):
-    """Variance-exploding, alpha = 1, sigma geometric in time (Song et al. 2021, arXiv:2011.13456).
+    """Variance-exploding, alpha = 1, sigma growing geometrically (Song et al. 2021, arXiv:2011.13456).
 
     Attributes:
-        sigma_min: noise at t = 0.
+        sigma_min: noise at which geometric growth sets in.
         sigma_max: noise at t = 1; about the largest distance of two examples.
     """
 

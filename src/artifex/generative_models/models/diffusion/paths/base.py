@@ -25,6 +25,7 @@ Times = Float[Array, "..."]
 
 # sigma / alpha lies in about [1e-6, 1e6]: beyond, float32 holds nothing of the smaller of the two.
 MAX_LOG_SNR = 28.0
+_LAST = 1.0 - 2**-24  # the float32 before 1
 
 
 class AbstractPath(eqx.Module):
@@ -55,7 +56,7 @@ class AbstractPath(eqx.Module):
 
     def log_snr(self, t: Times) -> Times:
         """Log signal-to-noise ratio 2 log(alpha / sigma), cut off at +-28 so that it is finite at both ends."""
-        inside = jnp.clip(t, *self._interior)
+        inside = jnp.clip(t, 1e-30, _LAST)
         return jnp.clip(self._log_snr(inside), -MAX_LOG_SNR, MAX_LOG_SNR)
 
     def time(self, log_snr: Times) -> Times:
@@ -64,13 +65,9 @@ class AbstractPath(eqx.Module):
 
     def derivatives(self, t: Times) -> tuple[Times, Times]:
         """D alpha / dt and d sigma / dt; where sigma starts like a root, at t = 0, that of a moment later."""
-        t = jnp.clip(t, *self._interior)
+        t = jnp.clip(t, 1e-7, _LAST)
         ones = jnp.ones_like(t)
         return jax.jvp(self.alpha, (t,), (ones,))[1], jax.jvp(self.sigma, (t,), (ones,))[1]
-
-    @property
-    def _interior(self) -> tuple[float, float]:
-        return 1e-7, 1.0 - 2**-24
 
 
 @singledispatch

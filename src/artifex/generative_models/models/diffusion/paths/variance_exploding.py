@@ -10,7 +10,11 @@ from artifex.generative_models.models.diffusion.paths.base import AbstractPath, 
 
 
 class VEPath(AbstractPath):
-    """alpha = 1, sigma = sigma_min (sigma_max / sigma_min)^t: the one path on which data at t = 0 are not clean."""
+    """alpha = 1, sigma^2 = sigma_min^2 ((sigma_max / sigma_min)^(2t) - 1).
+
+    The exact standard deviation of the variance-exploding SDE, so data at t = 0 are clean; Song et al. leave out the
+    "- 1" in their code, which makes no difference where sigma is far above sigma_min.
+    """
 
     sigma_min: float = eqx.field(static=True)
     sigma_max: float = eqx.field(static=True)
@@ -21,14 +25,18 @@ class VEPath(AbstractPath):
         return jnp.ones_like(t)
 
     def sigma(self, t: Times) -> Times:
-        """Geometric."""
-        return self.sigma_min * jnp.exp(math.log(self.sigma_max / self.sigma_min) * t)
+        """Geometric, but for its start."""
+        return self.sigma_min * jnp.sqrt(jnp.expm1(self._rate * t))
 
     def _log_snr(self, t: Times) -> Times:
-        return -2.0 * (math.log(self.sigma_min) + math.log(self.sigma_max / self.sigma_min) * t)
+        return -2.0 * math.log(self.sigma_min) - jnp.log(jnp.expm1(self._rate * t))
 
     def _time(self, log_snr: Times) -> Times:
-        return -(0.5 * log_snr + math.log(self.sigma_min)) / math.log(self.sigma_max / self.sigma_min)
+        return jnp.log1p(jnp.exp(-log_snr) / self.sigma_min**2) / self._rate
+
+    @property
+    def _rate(self) -> float:
+        return 2.0 * math.log(self.sigma_max / self.sigma_min)
 
 
 class EDMPath(AbstractPath):

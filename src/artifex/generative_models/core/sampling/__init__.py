@@ -1,0 +1,11 @@
+"""Samplers: ways from noise to data."""
+
+from artifex.generative_models.core.sampling.base import AbstractSampler, AbstractStepSampler, Sampled
+from artifex.generative_models.core.sampling.ddim import DDIMSampler
+from artifex.generative_models.core.sampling.dpm_solver import (
+    DPMSolverMultistepSampler,
+    DPMSolverSinglestepSampler,
+)
+from artifex.generative_models.core.sampling.estimates import Denoiser, Estimate
+from artifex.generative_models.core.sampling.heun import HeunSampler
+from artifex.generative_models.core.sampling.spacings import make_times
