@@ -19,19 +19,27 @@ from artifex.generative_models.core.configuration import (
     CodePriorConfig,
     ConvDecoderConfig,
     ConvEncoderConfig,
+    DDIMConfig,
+    DDPMConfig,
+    DDPMPathConfig,
     DiscretizedLogisticConfig,
+    EDMConfig,
+    FlowMatchingConfig,
     FSQConfig,
     GaussianMixturePriorConfig,
     HierarchicalVAEConfig,
     ImportanceWeightedConfig,
     LinearScheduleConfig,
     MLPDecoderConfig,
+    MLPDenoiserConfig,
     MLPEncoderConfig,
     MMDConfig,
     ModelConfig,
     NormalConfig,
     ResidualQuantizerConfig,
+    ScoreSDEConfig,
     TotalCorrelationConfig,
+    UniformTimesConfig,
     VAEConfig,
     VampPriorConfig,
     VectorQuantizerConfig,
@@ -76,6 +84,11 @@ _HIERARCHICAL: dict[str, Any] = {
     "hidden_sizes": (16,),
 }
 _QUANTIZED: dict[str, Any] = {**_CONV, "prior": CodePriorConfig(hidden_size=8, num_layers=1, num_heads=2)}
+_DENOISER: dict[str, Any] = {
+    "event_shape": _SHAPE,
+    "network": MLPDenoiserConfig(hidden_size=16, num_layers=2),
+    "num_sampling_steps": 3,
+}
 _LEVELS = DiscretizedLogisticConfig(num_levels=17)
 
 TABLE: dict[str, Entry] = {
@@ -123,6 +136,13 @@ TABLE: dict[str, Entry] = {
     "vqvae_fsq": Entry(
         VQVAEConfig(**_QUANTIZED, quantizer=FSQConfig(levels=(4, 3, 3)), likelihood=BernoulliConfig())
     ),
+    "ddpm": Entry(DDPMConfig(**_DENOISER, path=DDPMPathConfig(num_steps=20, beta_end=0.5))),
+    "ddim_labels": Entry(
+        DDIMConfig(**_DENOISER, num_classes=3, condition_dropout=0.2, guidance_scale=2.0), binary=False
+    ),
+    "score_sde": Entry(ScoreSDEConfig(**_DENOISER, times=UniformTimesConfig(low_discrepancy=True))),
+    "edm_condition": Entry(EDMConfig(**_DENOISER, condition_shape=(2,))),
+    "flow_matching": Entry(FlowMatchingConfig(**_DENOISER), binary=False),
 }
 
 

@@ -221,7 +221,7 @@ def map_examples(
 
 def generate_examples(
     method: Callable[..., PyTree[Array]],
-    model: AbstractGenerativeModel,
+    model: Any,
     n_samples: int,
     *,
     key: Key[Array, ""],
@@ -232,7 +232,7 @@ def generate_examples(
 
     Args:
         method: a function of a module or a class: the same object in every call, or each call compiles again.
-        model: the model.
+        model: the model, or a module that has its `config` and holds what `method` needs.
         n_samples: how many.
         key: sample `i` gets `fold_in(key, i)`.
         condition: one for each sample, or a single one for all; None for an unconditional model.

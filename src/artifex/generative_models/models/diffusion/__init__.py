@@ -1,1 +1,5 @@
-"""Diffusion and flow matching."""
+"""Diffusion and flow matching. Importing the family registers the builders of all its configs."""
+
+from artifex.generative_models.models.diffusion.model import GaussianDiffusion
+from artifex.generative_models.models.diffusion.paths import AbstractPath, make_path
+from artifex.generative_models.models.diffusion.predictions import AbstractPrediction, make_prediction

@@ -1,5 +1,17 @@
 """Configs of diffusion and flow-matching models."""
 
+from artifex.generative_models.core.configuration.diffusion.models import (
+    DDIMConfig,
+    DDPMConfig,
+    DiffusionConfig,
+    EDMConfig,
+    FlowMatchingConfig,
+    ScoreSDEConfig,
+)
+from artifex.generative_models.core.configuration.diffusion.networks import (
+    DenoiserConfig,
+    MLPDenoiserConfig,
+)
 from artifex.generative_models.core.configuration.diffusion.paths import (
     CosinePathConfig,
     DDPMPathConfig,
@@ -21,6 +33,13 @@ from artifex.generative_models.core.configuration.diffusion.predictions import (
     VelocityPredictionConfig,
     VPredictionConfig,
 )
+from artifex.generative_models.core.configuration.diffusion.samplers import (
+    DDIMSamplerConfig,
+    DPMSolverMultistepSamplerConfig,
+    DPMSolverSinglestepSamplerConfig,
+    HeunSamplerConfig,
+    SamplerConfig,
+)
 from artifex.generative_models.core.configuration.diffusion.spacings import (
     KarrasSpacingConfig,
     LeadingSpacingConfig,
@@ -29,4 +48,16 @@ from artifex.generative_models.core.configuration.diffusion.spacings import (
     SpacingConfig,
     TrailingSpacingConfig,
     UniformSpacingConfig,
+)
+from artifex.generative_models.core.configuration.diffusion.training import (
+    ConstantWeightingConfig,
+    LevelTimesConfig,
+    LogitNormalTimesConfig,
+    LogNormalSigmaTimesConfig,
+    MinSNRWeightingConfig,
+    P2WeightingConfig,
+    SNRWeightingConfig,
+    TimeDistributionConfig,
+    UniformTimesConfig,
+    WeightingConfig,
 )

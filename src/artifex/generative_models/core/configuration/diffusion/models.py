@@ -1,0 +1,129 @@
+"""Configs of diffusion and flow-matching models: one family, five customary combinations of its parts."""
+
+from artifex.generative_models.core.configuration.base import config
+from artifex.generative_models.core.configuration.diffusion.networks import DenoiserConfig, MLPDenoiserConfig
+from artifex.generative_models.core.configuration.diffusion.paths import (
+    DDPMPathConfig,
+    EDMPathConfig,
+    LinearPathConfig,
+    PathConfig,
+    VPPathConfig,
+)
+from artifex.generative_models.core.configuration.diffusion.predictions import (
+    EDMPredictionConfig,
+    NoisePredictionConfig,
+    PredictionConfig,
+    ScorePredictionConfig,
+    VelocityPredictionConfig,
+)
+from artifex.generative_models.core.configuration.diffusion.samplers import (
+    DDIMSamplerConfig,
+    HeunSamplerConfig,
+    SamplerConfig,
+)
+from artifex.generative_models.core.configuration.diffusion.spacings import (
+    KarrasSpacingConfig,
+    SpacingConfig,
+    UniformSpacingConfig,
+)
+from artifex.generative_models.core.configuration.diffusion.training import (
+    ConstantWeightingConfig,
+    LevelTimesConfig,
+    LogNormalSigmaTimesConfig,
+    SNRWeightingConfig,
+    TimeDistributionConfig,
+    UniformTimesConfig,
+    WeightingConfig,
+)
+from artifex.generative_models.core.configuration.fields import Fraction, NonNegativeFloat, PositiveInt
+from artifex.generative_models.core.configuration.models import ModelConfig
+
+
+@config()
+class DiffusionConfig(ModelConfig):
+    """Model = path x prediction x network x weighting x time distribution; any sampler goes with it.
+
+    Attributes:
+        network: what predicts.
+        path: how data turn into noise.
+        prediction: what the network's output means.
+        times: where on the path training examples lie.
+        weighting: how their errors are weighed.
+        condition_dropout: part of the training examples whose condition is withheld, for guidance.
+        sampler: how `generate` goes from noise to data.
+        spacing: where its steps lie.
+        num_sampling_steps: how many there are.
+        guidance_scale: classifier-free guidance of `generate`: 0 unconditional, 1 conditional, more: stronger.
+    """
+
+    network: DenoiserConfig = MLPDenoiserConfig()
+    path: PathConfig = LinearPathConfig()
+    prediction: PredictionConfig = VelocityPredictionConfig()
+    times: TimeDistributionConfig = UniformTimesConfig()
+    weighting: WeightingConfig = ConstantWeightingConfig()
+    condition_dropout: Fraction = 0.0
+    sampler: SamplerConfig = DDIMSamplerConfig()
+    spacing: SpacingConfig = UniformSpacingConfig()
+    num_sampling_steps: PositiveInt = 50
+    guidance_scale: NonNegativeFloat = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.condition_size == 0 and (self.condition_dropout > 0 or self.guidance_scale != 1):
+            raise ValueError(
+                "guidance needs a conditional model: set `num_classes` or `condition_shape`, or leave "
+                "`condition_dropout` 0 and `guidance_scale` 1"
+            )
+        if self.guidance_scale != 1 and self.condition_dropout == 0:
+            raise ValueError(
+                "`guidance_scale` other than 1 needs a model that also learned without conditions: set "
+                "`condition_dropout`, such as 0.1"
+            )
+
+
+@config("ddpm")
+class DDPMConfig(DiffusionConfig):
+    """Noise prediction on a table of 1,000 levels, ancestral sampling (Ho et al. 2020, arXiv:2006.11239)."""
+
+    path: PathConfig = DDPMPathConfig()
+    prediction: PredictionConfig = NoisePredictionConfig()
+    times: TimeDistributionConfig = LevelTimesConfig()
+    sampler: SamplerConfig = DDIMSamplerConfig(eta=1.0)
+    num_sampling_steps: PositiveInt = 1000
+
+
+@config("ddim")
+class DDIMConfig(DiffusionConfig):
+    """A DDPM that samples deterministically, in 50 steps (Song et al. 2021, arXiv:2010.02502)."""
+
+    path: PathConfig = DDPMPathConfig()
+    prediction: PredictionConfig = NoisePredictionConfig()
+    times: TimeDistributionConfig = LevelTimesConfig()
+
+
+@config("score_sde")
+class ScoreSDEConfig(DiffusionConfig):
+    """Score prediction in continuous time, weighted as the noise (Song et al. 2021, arXiv:2011.13456)."""
+
+    path: PathConfig = VPPathConfig()
+    prediction: PredictionConfig = ScorePredictionConfig()
+    weighting: WeightingConfig = SNRWeightingConfig()
+    sampler: SamplerConfig = DDIMSamplerConfig(eta=1.0)
+    num_sampling_steps: PositiveInt = 500
+
+
+@config("edm")
+class EDMConfig(DiffusionConfig):
+    """Preconditioned network, log-normal noise levels, Heun's method (Karras et al. 2022, arXiv:2206.00364)."""
+
+    path: PathConfig = EDMPathConfig()
+    prediction: PredictionConfig = EDMPredictionConfig()
+    times: TimeDistributionConfig = LogNormalSigmaTimesConfig()
+    sampler: SamplerConfig = HeunSamplerConfig()
+    spacing: SpacingConfig = KarrasSpacingConfig()
+    num_sampling_steps: PositiveInt = 18
+
+
+@config("flow_matching")
+class FlowMatchingConfig(DiffusionConfig):
+    """Rectified flow: velocity on the straight path (Liu et al. 2023, arXiv:2209.03003; Lipman et al. 2023)."""

@@ -1,0 +1,4 @@
+"""Networks from a noisy example, its noise level and a condition to a prediction of the example's shape."""
+
+from artifex.generative_models.models.backbones.denoisers.base import AbstractDenoiserNetwork, make_denoiser
+from artifex.generative_models.models.backbones.denoisers.mlp import MLPDenoiser
