@@ -23,6 +23,7 @@ from artifex.generative_models.core.configuration import (
     DDPMConfig,
     DDPMPathConfig,
     DiscretizedLogisticConfig,
+    DiTConfig,
     EDMConfig,
     FlowMatchingConfig,
     FSQConfig,
@@ -39,6 +40,7 @@ from artifex.generative_models.core.configuration import (
     ResidualQuantizerConfig,
     ScoreSDEConfig,
     TotalCorrelationConfig,
+    UNetConfig,
     UniformTimesConfig,
     VAEConfig,
     VampPriorConfig,
@@ -143,6 +145,18 @@ TABLE: dict[str, Entry] = {
     "score_sde": Entry(ScoreSDEConfig(**_DENOISER, times=UniformTimesConfig(low_discrepancy=True))),
     "edm_condition": Entry(EDMConfig(**_DENOISER, condition_shape=(2,))),
     "flow_matching": Entry(FlowMatchingConfig(**_DENOISER), binary=False),
+    "flow_matching_unet_labels": Entry(
+        FlowMatchingConfig(
+            **{**_DENOISER, "network": UNetConfig(channels=(8, 8), num_blocks=1, num_heads=2)}, num_classes=3
+        ),
+        fit_steps=100,
+    ),
+    "ddim_dit_labels": Entry(
+        DDIMConfig(
+            **{**_DENOISER, "network": DiTConfig(hidden_size=16, num_layers=2, num_heads=2)}, num_classes=3
+        ),
+        fit_steps=100,
+    ),
 }
 
 

@@ -35,6 +35,7 @@ from artifex.generative_models.core.configuration.diffusion import (
     DDPMPathConfig,
     DenoiserConfig,
     DiffusionConfig,
+    DiTConfig,
     DPMSolverMultistepSamplerConfig,
     DPMSolverSinglestepSamplerConfig,
     EDMConfig,
@@ -66,6 +67,7 @@ from artifex.generative_models.core.configuration.diffusion import (
     TimeDistributionConfig,
     TrailingSpacingConfig,
     TrigonometricPathConfig,
+    UNetConfig,
     UniformSpacingConfig,
     UniformTimesConfig,
     VelocityPredictionConfig,
@@ -73,6 +75,7 @@ from artifex.generative_models.core.configuration.diffusion import (
     VPPathConfig,
     VPredictionConfig,
     WeightingConfig,
+    dit_size,
 )
 from artifex.generative_models.core.configuration.experiment import Experiment
 from artifex.generative_models.core.configuration.likelihoods import (

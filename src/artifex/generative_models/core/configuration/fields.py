@@ -13,6 +13,7 @@ UnitFloat = Annotated[float, Field(ge=0.0, le=1.0)]
 
 # A list, as YAML and JSON have it, is taken for a tuple.
 Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]
+Indices = Annotated[tuple[NonNegativeInt, ...], Field(strict=False)]
 Shape = Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1)]
 Floats = Annotated[tuple[float, ...], Field(strict=False)]
 Strings = Annotated[tuple[str, ...], Field(strict=False)]

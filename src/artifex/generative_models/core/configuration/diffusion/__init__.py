@@ -10,7 +10,10 @@ from artifex.generative_models.core.configuration.diffusion.models import (
 )
 from artifex.generative_models.core.configuration.diffusion.networks import (
     DenoiserConfig,
+    DiTConfig,
     MLPDenoiserConfig,
+    UNetConfig,
+    dit_size,
 )
 from artifex.generative_models.core.configuration.diffusion.paths import (
     CosinePathConfig,

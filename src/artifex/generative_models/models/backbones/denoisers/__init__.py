@@ -1,4 +1,6 @@
 """Networks from a noisy example, its noise level and a condition to a prediction of the example's shape."""
 
 from artifex.generative_models.models.backbones.denoisers.base import AbstractDenoiserNetwork, make_denoiser
+from artifex.generative_models.models.backbones.denoisers.dit import DiT
 from artifex.generative_models.models.backbones.denoisers.mlp import MLPDenoiser
+from artifex.generative_models.models.backbones.denoisers.unet import UNet

@@ -1,0 +1,158 @@
+"""UNet for images: down to a coarse grid and up again, with every block of the way down joined to one of the way up.
+
+Sources: Ho et al. 2020, arXiv:2006.11239, appendix B, for the plan; Dhariwal & Nichol 2021 (ADM), arXiv:2105.05233, for
+modulation by scale and shift.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from artifex.generative_models.core.configuration import ConfigError, UNetConfig
+from artifex.generative_models.models.backbones.conditions import check_condition_vector
+from artifex.generative_models.models.backbones.convolution import Conv2d
+from artifex.generative_models.models.backbones.denoisers.base import AbstractDenoiserNetwork, make_denoiser
+from artifex.generative_models.models.backbones.denoisers.unet_blocks import UNetBlock, UNetLevel
+from artifex.generative_models.models.backbones.dtypes import output_dtype
+from artifex.generative_models.models.backbones.layers import conv2d, group_norm
+from artifex.generative_models.models.backbones.noise_levels import NoiseLevelEmbedding
+
+
+class UNet(AbstractDenoiserNetwork):
+    """Per level blocks and a strided convolution down, two blocks in the middle, blocks and a convolution up.
+
+    The middle is a block, with attention or without, and another. All blocks see the noise level and the condition.
+    """
+
+    embedding: NoiseLevelEmbedding
+    into: Conv2d
+    down: tuple[UNetLevel, ...]
+    downsample: tuple[Conv2d, ...]
+    middle: tuple[UNetBlock, UNetBlock]
+    up: tuple[UNetLevel, ...]
+    upsample: tuple[Conv2d, ...]
+    norm: eqx.nn.GroupNorm
+    out: Conv2d
+    event_shape: tuple[int, ...] = eqx.field(static=True)
+    condition_size: int = eqx.field(static=True)
+
+    def __init__(
+        self, config: UNetConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
+    ):
+        """Random weights; the output starts at zero but for a little.
+
+        Args:
+            config: its sizes.
+            event_shape: (channels, height, width), the sides divisible by 2^(levels - 1).
+            condition_size: length of the condition vector; 0: unconditional.
+            key: randomness of the weights.
+
+        Raises:
+            ConfigError: the shape is not that of an image, or its levels do not divide it.
+        """
+        _check_shape(config, event_shape)
+        keys = dict(
+            zip(("embedding", "into", "down", "middle", "up", "out"), jax.random.split(key, 6), strict=True)
+        )
+        widths, num_blocks, embedding_size = config.channels, config.num_blocks, 4 * config.channels[0]
+        entries = (widths[0], *widths[:-1])  # channels with which a level begins on the way down
+        lasts = (*widths[1:], widths[-1])  # and on the way up
+
+        def level(index: int, in_channels: list[tuple[int, int]], key: Key[Array, ""]) -> UNetLevel:
+            num_heads = config.num_heads if index in config.attention_levels else None
+            return UNetLevel(
+                in_channels,
+                widths[index],
+                embedding_size=embedding_size,
+                num_heads=num_heads,
+                key=jax.random.fold_in(key, index),
+            )
+
+        def resample(index: int, stride: int, key: Key[Array, ""]) -> Conv2d:
+            key = jax.random.fold_in(key, len(widths) + index)
+            return conv2d(widths[index], widths[index], stride=stride, key=key)
+
+        def middle_block(index: int, num_heads: int | None) -> UNetBlock:
+            key = jax.random.fold_in(keys["middle"], index)
+            width = widths[-1]
+            return UNetBlock(width, width, embedding_size=embedding_size, num_heads=num_heads, key=key)
+
+        self.embedding = NoiseLevelEmbedding(
+            embedding_size, condition_size=condition_size, num_features=widths[0], key=keys["embedding"]
+        )
+        self.into = conv2d(event_shape[0], widths[0], key=keys["into"])
+        self.down = tuple(
+            level(i, [(entries[i], 0)] + [(width, 0)] * (num_blocks - 1), keys["down"])
+            for i, width in enumerate(widths)
+        )
+        self.downsample = tuple(resample(i, 2, keys["down"]) for i in range(len(widths) - 1))
+        self.middle = (
+            middle_block(0, config.num_heads if config.has_middle_attention else None),
+            middle_block(1, None),
+        )
+        self.up = tuple(
+            level(
+                i,
+                [(lasts[i], width)] + [(width, width)] * (num_blocks - 1) + [(width, entries[i])],
+                keys["up"],
+            )
+            for i, width in enumerate(widths)
+        )
+        self.upsample = tuple(resample(i, 1, keys["up"]) for i in range(1, len(widths)))
+        self.norm = group_norm(widths[0])
+        self.out = conv2d(widths[0], event_shape[0], scale=0.1, key=keys["out"])
+        self.event_shape = tuple(event_shape)
+        self.condition_size = condition_size
+
+    def __call__(
+        self,
+        x: Float[Array, "..."],
+        level: Float[Array, ""],
+        condition: Float[Array, " condition_size"] | None,
+    ) -> Float[Array, "..."]:
+        """Predict."""
+        if x.shape != self.event_shape:
+            raise ValueError(f"the network takes images of shape {self.event_shape}; got {x.shape}")
+        check_condition_vector(condition, self.condition_size)
+        dtype = output_dtype(x)
+        embedding = self.embedding(level, condition)
+        h = self.into(x.astype(self.into.weight.dtype))
+        skips = []
+        for index, blocks in enumerate(self.down):
+            h = h if index == 0 else self.downsample[index - 1](h)
+            outputs = blocks.down(h, embedding)
+            skips.append([h, *outputs])
+            h = outputs[-1]
+        for block in self.middle:
+            h = block(h, embedding)
+        for index, blocks in reversed([*enumerate(self.up)]):
+            h = blocks.up(h, skips[index], embedding)
+            h = h if index == 0 else self.upsample[index - 1](_doubled(h))
+        return self.out(jax.nn.silu(self.norm(h))).astype(dtype)
+
+
+@make_denoiser.register
+def _(
+    config: UNetConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
+) -> AbstractDenoiserNetwork:
+    return UNet(config, event_shape, condition_size=condition_size, key=key)
+
+
+def _doubled(x: Float[Array, "channels h w"]) -> Float[Array, "channels two_h two_w"]:
+    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+
+
+def _check_shape(config: UNetConfig, event_shape: tuple[int, ...]) -> None:
+    if len(event_shape) != 3:
+        raise ConfigError(
+            f"the `unet` network needs images (channels, height, width); got `event_shape` {tuple(event_shape)}. "
+            "Use the `mlp` network for other shapes."
+        )
+    factor = 2 ** (len(config.channels) - 1)
+    if any(side % factor for side in event_shape[1:]):
+        raise ConfigError(
+            f"`event_shape` sides must be divisible by {factor} = 2^(levels - 1), as the `unet` network has "
+            f"{len(config.channels)} levels; got {event_shape[1]}x{event_shape[2]}. Give fewer `channels`, or pad or "
+            "crop the images."
+        )
