@@ -1,0 +1,5 @@
+"""Weights of networks of other libraries, in ours."""
+
+from artifex.generative_models.models.backbones.denoisers.converters.diffusers import load_diffusers
+from artifex.generative_models.models.backbones.denoisers.converters.dit import dit_from_diffusers
+from artifex.generative_models.models.backbones.denoisers.converters.tensors import ConvertedNetwork

@@ -1,0 +1,41 @@
+"""Folders that the `diffusers` package wrote: `config.json` and a safetensors file."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from artifex.generative_models.models.backbones.denoisers.converters.dit import dit_from_diffusers
+from artifex.generative_models.models.backbones.denoisers.converters.tensors import ConvertedNetwork
+from artifex.utils.messages import unknown_name
+
+_WEIGHTS = "diffusion_pytorch_model.safetensors"
+_CONVERTERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], ConvertedNetwork]] = {
+    "DiTTransformer2DModel": dit_from_diffusers,
+}
+
+
+def load_diffusers(folder: str | os.PathLike) -> ConvertedNetwork:
+    """The network that `save_pretrained` of the `diffusers` package wrote, as one of ours; PyTorch is not needed.
+
+    Args:
+        folder: holds `config.json` and `diffusion_pytorch_model.safetensors`.
+
+    Raises:
+        FileNotFoundError: one of the two is not there.
+        ValueError: the class of the network, or a setting of it, is not supported, or the weights are not its own.
+    """
+    from safetensors.numpy import load_file
+
+    folder = Path(folder)
+    for name in ("config.json", _WEIGHTS):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} must hold `config.json` and `{_WEIGHTS}`; `{name}` is missing")
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    name = settings.get("_class_name")
+    if name not in _CONVERTERS:
+        raise ValueError(unknown_name("class of a diffusers network", name, _CONVERTERS))
+    return _CONVERTERS[name](settings, load_file(folder / _WEIGHTS))
