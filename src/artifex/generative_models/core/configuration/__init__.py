@@ -26,6 +26,7 @@ from artifex.generative_models.core.configuration.data import (
     UnitIntervalConfig,
 )
 from artifex.generative_models.core.configuration.diffusion import (
+    AdaptiveODESamplerConfig,
     ConstantWeightingConfig,
     CosinePathConfig,
     DataPredictionConfig,
@@ -53,6 +54,7 @@ from artifex.generative_models.core.configuration.diffusion import (
     MinSNRWeightingConfig,
     MLPDenoiserConfig,
     NoisePredictionConfig,
+    ODESamplerConfig,
     P2WeightingConfig,
     PathConfig,
     PowerSpacingConfig,
@@ -60,6 +62,7 @@ from artifex.generative_models.core.configuration.diffusion import (
     SamplerConfig,
     ScorePredictionConfig,
     ScoreSDEConfig,
+    SDESamplerConfig,
     SigmoidPathConfig,
     SNRWeightingConfig,
     SpacingConfig,

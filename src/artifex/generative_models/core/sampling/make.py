@@ -2,12 +2,17 @@
 
 from functools import singledispatch
 
+import diffrax
+
 from artifex.generative_models.core.configuration import (
+    AdaptiveODESamplerConfig,
     DDIMSamplerConfig,
     DPMSolverMultistepSamplerConfig,
     DPMSolverSinglestepSamplerConfig,
     HeunSamplerConfig,
+    ODESamplerConfig,
     SamplerConfig,
+    SDESamplerConfig,
 )
 from artifex.generative_models.core.sampling.base import AbstractSampler
 from artifex.generative_models.core.sampling.ddim import DDIMSampler
@@ -16,6 +21,24 @@ from artifex.generative_models.core.sampling.dpm_solver import (
     DPMSolverSinglestepSampler,
 )
 from artifex.generative_models.core.sampling.heun import HeunSampler
+from artifex.generative_models.core.sampling.ode import AdaptiveODESampler, ODESampler
+from artifex.generative_models.core.sampling.sde import SDESampler
+from artifex.generative_models.core.sampling.variables import AbstractVariable, AngleVariable, TimeVariable
+
+_SOLVERS = {
+    solver.__name__.lower(): solver
+    for solver in (
+        diffrax.Euler,
+        diffrax.Heun,
+        diffrax.Midpoint,
+        diffrax.Ralston,
+        diffrax.Bosh3,
+        diffrax.Dopri5,
+        diffrax.Tsit5,
+        diffrax.Dopri8,
+    )
+}
+_VARIABLES: dict[str, type[AbstractVariable]] = {"angle": AngleVariable, "time": TimeVariable}
 
 
 @singledispatch
@@ -42,3 +65,24 @@ def _(config: DPMSolverMultistepSamplerConfig) -> AbstractSampler:
 @make_sampler.register
 def _(config: DPMSolverSinglestepSamplerConfig) -> AbstractSampler:
     return DPMSolverSinglestepSampler()
+
+
+@make_sampler.register
+def _(config: ODESamplerConfig) -> AbstractSampler:
+    return ODESampler(_SOLVERS[config.solver](), _VARIABLES[config.variable]())
+
+
+@make_sampler.register
+def _(config: AdaptiveODESamplerConfig) -> AbstractSampler:
+    return AdaptiveODESampler(
+        _SOLVERS[config.solver](),
+        _VARIABLES[config.variable](),
+        rtol=config.rtol,
+        atol=config.atol,
+        max_steps=config.max_steps,
+    )
+
+
+@make_sampler.register
+def _(config: SDESamplerConfig) -> AbstractSampler:
+    return SDESampler(_SOLVERS[config.solver](), eta=config.eta)

@@ -37,11 +37,14 @@ from artifex.generative_models.core.configuration.diffusion.predictions import (
     VPredictionConfig,
 )
 from artifex.generative_models.core.configuration.diffusion.samplers import (
+    AdaptiveODESamplerConfig,
     DDIMSamplerConfig,
     DPMSolverMultistepSamplerConfig,
     DPMSolverSinglestepSamplerConfig,
     HeunSamplerConfig,
+    ODESamplerConfig,
     SamplerConfig,
+    SDESamplerConfig,
 )
 from artifex.generative_models.core.configuration.diffusion.spacings import (
     KarrasSpacingConfig,

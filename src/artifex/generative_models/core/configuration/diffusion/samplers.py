@@ -1,7 +1,17 @@
 """Configs of samplers from noise to data."""
 
+from typing import Literal
+
 from artifex.generative_models.core.configuration.base import Config, config
-from artifex.generative_models.core.configuration.fields import NonNegativeFloat, PositiveFloat, UnitFloat
+from artifex.generative_models.core.configuration.fields import (
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    UnitFloat,
+)
+
+RungeKutta = Literal["heun", "midpoint", "ralston", "bosh3", "dopri5", "tsit5", "dopri8"]
+Variable = Literal["angle", "time"]
 
 
 @config()
@@ -51,3 +61,49 @@ class DPMSolverMultistepSamplerConfig(SamplerConfig):
 @config("dpm_solver_singlestep")
 class DPMSolverSinglestepSamplerConfig(SamplerConfig):
     """DPM-Solver++ 2S, two evaluations a step (Lu et al. 2022, arXiv:2211.01095)."""
+
+
+@config("ode")
+class ODESamplerConfig(SamplerConfig):
+    """The probability-flow ODE, one step of a diffrax solver between times (Song et al. 2021, arXiv:2011.13456).
+
+    Attributes:
+        solver: its name in diffrax; a step takes as many evaluations as it has stages.
+        variable: in which it is solved: the angle atan2(sigma, alpha), or the path's time, which is for paths whose
+            sigma is smooth at t = 0 (linear, EDM).
+    """
+
+    solver: Literal["euler"] | RungeKutta = "heun"
+    variable: Variable = "angle"
+
+
+@config("adaptive_ode")
+class AdaptiveODESamplerConfig(SamplerConfig):
+    """The probability-flow ODE in steps as long as a tolerance allows; the times give ends, first step and stops.
+
+    Attributes:
+        solver: its name in diffrax.
+        variable: in which it is solved, as for `ode`.
+        rtol: error of a step, relative to x.
+        atol: error of a step, absolute.
+        max_steps: more are an error.
+    """
+
+    solver: RungeKutta = "tsit5"
+    variable: Variable = "angle"
+    rtol: PositiveFloat = 1e-4
+    atol: PositiveFloat = 1e-4
+    max_steps: PositiveInt = 4096
+
+
+@config("sde")
+class SDESamplerConfig(SamplerConfig):
+    """The reverse SDE, one step of a diffrax solver between times (Song et al. 2021, arXiv:2011.13456).
+
+    Attributes:
+        solver: `euler` is Euler-Maruyama.
+        eta: amount of noise; 0 is the probability-flow ODE.
+    """
+
+    solver: Literal["euler"] | RungeKutta = "euler"
+    eta: NonNegativeFloat = 1.0
