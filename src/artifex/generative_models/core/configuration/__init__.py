@@ -47,6 +47,7 @@ from artifex.generative_models.core.configuration.diffusion import (
     KarrasSpacingConfig,
     LeadingSpacingConfig,
     LevelTimesConfig,
+    LikelihoodODEConfig,
     LinearPathConfig,
     LogitNormalTimesConfig,
     LogNormalSigmaTimesConfig,

@@ -41,6 +41,11 @@ _SOLVERS = {
 _VARIABLES: dict[str, type[AbstractVariable]] = {"angle": AngleVariable, "time": TimeVariable}
 
 
+def make_solver(name: str) -> diffrax.AbstractSolver:
+    """The diffrax solver of a name of the configs."""
+    return _SOLVERS[name]()
+
+
 @singledispatch
 def make_sampler(config: SamplerConfig) -> AbstractSampler:
     """The sampler that a config describes."""
@@ -69,13 +74,13 @@ def _(config: DPMSolverSinglestepSamplerConfig) -> AbstractSampler:
 
 @make_sampler.register
 def _(config: ODESamplerConfig) -> AbstractSampler:
-    return ODESampler(_SOLVERS[config.solver](), _VARIABLES[config.variable]())
+    return ODESampler(make_solver(config.solver), _VARIABLES[config.variable]())
 
 
 @make_sampler.register
 def _(config: AdaptiveODESamplerConfig) -> AbstractSampler:
     return AdaptiveODESampler(
-        _SOLVERS[config.solver](),
+        make_solver(config.solver),
         _VARIABLES[config.variable](),
         rtol=config.rtol,
         atol=config.atol,
@@ -85,4 +90,4 @@ def _(config: AdaptiveODESamplerConfig) -> AbstractSampler:
 
 @make_sampler.register
 def _(config: SDESamplerConfig) -> AbstractSampler:
-    return SDESampler(_SOLVERS[config.solver](), eta=config.eta)
+    return SDESampler(make_solver(config.solver), eta=config.eta)

@@ -16,6 +16,8 @@ Sources: Song et al. 2021, arXiv:2011.13456, equation 6; free choice of nu: Karr
 equation 6.
 """
 
+from typing import Any
+
 import diffrax
 import equinox as eqx
 import jax
@@ -82,12 +84,12 @@ class SDESampler(AbstractStepSampler):
         """In -u, which rises."""
         variable = AngleVariable()
 
-        def drift(v: Scalar, y: Example, args: None) -> Example:
+        def drift(v: Any, y: Any, args: Any) -> Any:
             estimate = denoise(y / variable.scale(path, -v), variable.time(path, -v))
             extra = self.eta**2 * jnp.cos(v) * estimate.noise
             return -variable.combine(path, -v, estimate) - extra
 
-        def diffusion(v: Scalar, y: Example, args: None) -> lineax.AbstractLinearOperator:
+        def diffusion(v: Any, y: Any, args: Any) -> lineax.AbstractLinearOperator:
             nu = self.eta * jnp.sqrt(jnp.maximum(jnp.sin(-2.0 * v), 0.0))
             return lineax.DiagonalLinearOperator(jnp.full(x.shape, nu))
 

@@ -1,6 +1,7 @@
 """Configs of diffusion and flow-matching models: one family, five customary combinations of its parts."""
 
 from artifex.generative_models.core.configuration.base import config
+from artifex.generative_models.core.configuration.diffusion.likelihood import LikelihoodODEConfig
 from artifex.generative_models.core.configuration.diffusion.networks import DenoiserConfig, MLPDenoiserConfig
 from artifex.generative_models.core.configuration.diffusion.paths import (
     DDPMPathConfig,
@@ -54,6 +55,7 @@ class DiffusionConfig(ModelConfig):
         spacing: where its steps lie.
         num_sampling_steps: how many there are.
         guidance_scale: classifier-free guidance of `generate`: 0 unconditional, 1 conditional, more: stronger.
+        likelihood_ode: how `log_prob` is computed.
     """
 
     network: DenoiserConfig = MLPDenoiserConfig()
@@ -66,6 +68,7 @@ class DiffusionConfig(ModelConfig):
     spacing: SpacingConfig = UniformSpacingConfig()
     num_sampling_steps: PositiveInt = 50
     guidance_scale: NonNegativeFloat = 1.0
+    likelihood_ode: LikelihoodODEConfig = LikelihoodODEConfig()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,7 +1,7 @@
 """Configs of the networks of diffusion models."""
 
 from artifex.generative_models.core.configuration.base import Config, config
-from artifex.generative_models.core.configuration.fields import Indices, PositiveInt, Shape
+from artifex.generative_models.core.configuration.fields import Indices, PositiveFloat, PositiveInt, Shape
 from artifex.generative_models.core.configuration.networks import Activation
 from artifex.utils.messages import unknown_name
 
@@ -28,8 +28,8 @@ class MLPDenoiserConfig(DenoiserConfig):
 
 @config("unet")
 class UNetConfig(DenoiserConfig):
-    """Residual blocks on an image at several sizes, each half of the one before; noise level and condition shift and
-    scale every block. Sides of the image must be divisible by 2^(levels - 1).
+    """Residual blocks on an image at several sizes, each half of the one before; noise level and condition modulate
+    every block. Sides of the image must be divisible by 2^(levels - 1).
 
     Attributes:
         channels: channels of each level, from the image's size on; the first number is even.
@@ -37,6 +37,13 @@ class UNetConfig(DenoiserConfig):
         attention_levels: levels whose blocks attend over all pixels, counted from 0, the image's size.
         has_middle_attention: whether the middle, at the smallest size, attends too.
         num_heads: heads of each attention; divides the channels where there is attention.
+        head_size: channels of each head, instead of their number.
+        num_groups: groups of every norm; none: at most 8, of at least 4 channels.
+        norm_epsilon: what a norm adds to the variance.
+        has_scale: whether the embedding shifts and scales, after the norm (ADM), or is added before it (DDPM).
+        has_longest_period: whether the noise level's features end at a period of 10,000, or one step before.
+        pads_both_sides: whether convolutions to half the size see a border of zeros all around, or below and at
+            the right alone.
     """
 
     channels: Shape = (32, 64, 64)
@@ -44,6 +51,12 @@ class UNetConfig(DenoiserConfig):
     attention_levels: Indices = ()
     has_middle_attention: bool = True
     num_heads: PositiveInt = 4
+    head_size: PositiveInt | None = None
+    num_groups: PositiveInt | None = None
+    norm_epsilon: PositiveFloat = 1e-5
+    has_scale: bool = True
+    has_longest_period: bool = False
+    pads_both_sides: bool = True
 
     def __post_init__(self) -> None:
         if self.channels[0] % 2:
@@ -53,12 +66,21 @@ class UNetConfig(DenoiserConfig):
             raise ValueError(
                 f"`attention_levels` must be below {len(self.channels)}, the number of `channels`; got {beyond}"
             )
+        name = "num_heads" if self.head_size is None else "head_size"
         levels = {*self.attention_levels, *([len(self.channels) - 1] if self.has_middle_attention else [])}
         for width in (self.channels[level] for level in sorted(levels)):
-            if width % self.num_heads:
+            if width % getattr(self, name):
                 raise ValueError(
-                    f"`num_heads` must divide the channels where there is attention; got {self.num_heads} and {width}"
+                    f"`{name}` must divide the channels where there is attention; got {getattr(self, name)} and {width}"
                 )
+        if self.num_groups is not None and any(width % self.num_groups for width in self.channels):
+            raise ValueError(
+                f"`num_groups` must divide all `channels`; got {self.num_groups} and {self.channels}"
+            )
+
+    def num_heads_of(self, width: int) -> int:
+        """Heads of an attention over `width` channels."""
+        return self.num_heads if self.head_size is None else width // self.head_size
 
 
 @config("dit")
