@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from artifex.generative_models.core.configuration import DDPMConfig, DiTConfig
+from artifex.generative_models.core.configuration import DDPMConfig, DiTConfig, UNetConfig
 from artifex.generative_models.factory import create_model
 from artifex.generative_models.models.backbones.denoisers.converters import load_diffusers
 
@@ -42,6 +42,77 @@ def test_dit_computes_what_diffusers_computes():
     wanted = expected["y"][:, :2]
     assert np.std(wanted) > 0.1
     np.testing.assert_allclose(y, wanted, atol=1e-5 * np.abs(wanted).max(), rtol=1e-4)
+
+
+UNETS = {
+    "adm": UNetConfig(
+        channels=(6, 8), attention_levels=(1,), num_heads=1, head_size=4, num_groups=2, num_blocks=2
+    ),
+    "ddpm": UNetConfig(
+        channels=(8, 8, 12),
+        num_blocks=1,
+        attention_levels=(1,),
+        num_heads=1,
+        num_groups=4,
+        norm_epsilon=1e-6,
+        has_scale=False,
+        has_longest_period=True,
+        pads_both_sides=False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNETS)
+def test_unet_computes_what_diffusers_computes(name):
+    """With classes, scale and shift, many heads; and as the published DDPMs are."""
+    folder = FIXTURES / f"diffusers_unet_{name}"
+    expected = load_file(folder / "expected.safetensors")
+    converted = load_diffusers(folder)
+    assert converted.config == UNETS[name]
+    assert (converted.event_shape, converted.condition_size) == ((2, 8, 8), 3 if "label" in expected else 0)
+    conditions = np.eye(3, dtype=np.float32)[expected["label"]] if "label" in expected else None
+    y = eqx.filter_jit(jax.vmap(lambda *one: converted.network(*one)))(
+        expected["x"], expected["level"], conditions
+    )
+    assert np.std(expected["y"]) > 0.1
+    np.testing.assert_allclose(y, expected["y"], atol=1e-5 * np.abs(expected["y"]).max(), rtol=1e-4)
+
+
+def test_old_names_of_attention(tmp_path):
+    """The published DDPMs name the parts of attention as `diffusers` did before version 0.15."""
+    source = FIXTURES / "diffusers_unet_ddpm"
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    weights = load_file(source / WEIGHTS)
+    renamed = {name: next((p for p in old if f".{p}." in name), None) for name in weights}
+    moved = {name.replace(part, old[part]): weights[name] for name, part in renamed.items() if part}
+    assert len(moved) == 8 * 4
+    folder = changed_copy(
+        source, tmp_path / "copy", tensors=moved, without=[name for name, part in renamed.items() if part]
+    )
+    assert eqx.tree_equal(load_diffusers(folder).network, load_diffusers(source).network)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"down_block_types": ["ResnetDownsampleBlock2D"] * 3}, "only blocks of the types.*ResnetDownsample"),
+        (
+            {"up_block_types": ["AttnUpBlock2D", "UpBlock2D", "UpBlock2D"]},
+            "same levels on the way down and up",
+        ),
+        ({"resnet_time_scale_shift": "spatial"}, "only `resnet_time_scale_shift` in"),
+        ({"time_embedding_type": "fourier"}, "only `time_embedding_type` = 'positional'"),
+        (
+            {"resnet_time_scale_shift": "scale_shift"},
+            "must have a norm of as many groups as the others, 4; got",
+        ),
+        ({"out_channels": 4}, "`out_channels` must be `in_channels`, 2; got 4"),
+    ],
+)
+def test_unet_settings_that_cannot_be_converted(settings, message, tmp_path):
+    folder = changed_copy(FIXTURES / "diffusers_unet_ddpm", tmp_path / "copy", settings=settings)
+    with pytest.raises(ValueError, match=message):
+        load_diffusers(folder)
 
 
 def test_a_converted_network_fits_the_model_of_its_config():

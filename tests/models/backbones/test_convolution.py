@@ -10,20 +10,22 @@ from artifex.generative_models.models.backbones.convolution import Conv2d, convo
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("size", [1, 3, 5])
-@pytest.mark.parametrize("shape", [(3, 8, 8), (2, 7, 9), (4, 1, 2)])
-def test_cpu_convolution_is_the_convolution(key, stride, size, shape):
-    """Values and gradients, for odd and even sides and any stride."""
+@pytest.mark.parametrize(
+    ("size", "padding"), [(1, (0, 0)), (3, (1, 1)), (5, (2, 2)), (3, (0, 1))], ids=["1", "3", "5", "3-end"]
+)
+@pytest.mark.parametrize("shape", [(3, 8, 8), (2, 7, 9), (4, 2, 2)])
+def test_cpu_convolution_is_the_convolution(key, stride, size, padding, shape):
+    """Values and gradients, for odd and even sides, any stride, and zeros all around or at the end alone."""
     x_key, weight_key = jax.random.split(key)
     x = jax.random.normal(x_key, shape)
     weight = jax.random.normal(weight_key, (6, shape[0], size, size))
-    layer = eqx.nn.Conv2d(shape[0], 6, size, stride, size // 2, use_bias=False, key=key)
+    layer = eqx.nn.Conv2d(shape[0], 6, size, stride, (padding, padding), use_bias=False, key=key)
     layer = eqx.tree_at(lambda layer: layer.weight, layer, weight)
     expected = layer(x)
-    np.testing.assert_allclose(convolution(x, weight, stride), expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(cpu_convolution(x, weight, stride), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(convolution(x, weight, stride, padding), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(cpu_convolution(x, weight, stride, padding), expected, rtol=1e-5, atol=1e-5)
     ours, theirs = (
-        jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w, stride))), argnums=(0, 1))(x, weight)
+        jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w, stride, padding))), argnums=(0, 1))(x, weight)
         for f in (cpu_convolution, convolution)
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), ours, theirs)

@@ -17,7 +17,9 @@ SHAPE = (2, 8, 4)
 NETWORKS = {
     # Levels that widen and narrow; attention inside a scanned run; runs of one block.
     "unet": UNetConfig(channels=(8, 12), num_blocks=3, attention_levels=(1,), num_heads=2),
-    "unet_one_block": UNetConfig(channels=(8, 6), num_blocks=1, has_middle_attention=False),
+    "unet_one_block": UNetConfig(
+        channels=(8, 6), num_blocks=1, has_middle_attention=False, has_scale=False, num_groups=2
+    ),
     "dit": DiTConfig(patch_size=2, hidden_size=16, num_layers=2, num_heads=2),
 }
 
@@ -176,6 +178,8 @@ def test_unet_refuses_shapes_that_its_levels_do_not_divide(shape, message, key):
         ({"channels": (8, 8), "attention_levels": (1, 2)}, r"below 2.*got \[2\]"),
         ({"channels": (8, 10), "num_heads": 4}, "must divide the channels.*got 4 and 10"),
         ({"channels": (6, 8), "attention_levels": (0,)}, "must divide the channels.*got 4 and 6"),
+        ({"channels": (8, 12), "head_size": 8}, "`head_size` must divide the channels.*got 8 and 12"),
+        ({"channels": (8, 12), "num_groups": 8}, r"`num_groups` must divide all.*got 8 and \(8, 12\)"),
     ],
 )
 def test_unet_configs_that_do_not_fit(fields, message):

@@ -15,11 +15,13 @@ class Conv2d(eqx.Module):
         weight: kernel, shape `(out_channels, in_channels, size, size)`.
         bias: one number for each output channel.
         stride: distance of neighbouring outputs, in pixels.
+        padding: rows of zeros above and below, and columns left and right; None: half the kernel on each side.
     """
 
     weight: Float[Array, "out_channels in_channels size size"]
     bias: Float[Array, " out_channels"]
     stride: int = eqx.field(static=True, default=1)
+    padding: tuple[int, int] | None = eqx.field(static=True, default=None)
 
     @property
     def out_channels(self) -> int:
@@ -31,7 +33,7 @@ class Conv2d(eqx.Module):
         if x.shape[0] != self.weight.shape[1]:
             raise ValueError(f"the convolution takes {self.weight.shape[1]} channels; got {x.shape[0]}")
         convolve = cpu_convolution if jax.default_backend() == "cpu" else convolution
-        y = convolve(x, self.weight, self.stride)
+        y = convolve(x, self.weight, self.stride, self.padding)
         return y + jnp.broadcast_to(self.bias[:, None, None], y.shape)
 
 
@@ -39,14 +41,14 @@ def convolution(
     x: Float[Array, "in_channels height width"],
     weight: Float[Array, "out_channels in_channels size size"],
     stride: int,
+    padding: tuple[int, int] | None = None,
 ) -> Float[Array, "out_channels h w"]:
     """The primitive of XLA."""
-    padding = weight.shape[-1] // 2
     y = jax.lax.conv_general_dilated(
         x[None],
         weight,
         window_strides=(stride, stride),
-        padding=((padding, padding), (padding, padding)),
+        padding=_padding(weight, padding),
         dimension_numbers=("NCHW", "OIHW", "NCHW"),
     )
     return y[0]
@@ -56,13 +58,19 @@ def cpu_convolution(
     x: Float[Array, "in_channels height width"],
     weight: Float[Array, "out_channels in_channels size size"],
     stride: int,
+    padding: tuple[int, int] | None = None,
 ) -> Float[Array, "out_channels h w"]:
     """The same in the layout that XLA is fast with on CPUs."""
-    padding = weight.shape[-1] // 2
     y = nhwc_convolution(
         x.transpose(1, 2, 0)[None],
         weight.transpose(2, 3, 1, 0),
         stride=stride,
-        padding=((padding, padding), (padding, padding)),
+        padding=_padding(weight, padding),
     )
     return y[0].transpose(2, 0, 1)
+
+
+def _padding(weight: Array, padding: tuple[int, int] | None) -> tuple[tuple[int, int], tuple[int, int]]:
+    half = weight.shape[-1] // 2
+    both = (half, half) if padding is None else padding
+    return both, both

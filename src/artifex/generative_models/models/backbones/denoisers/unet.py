@@ -13,9 +13,14 @@ from artifex.generative_models.core.configuration import ConfigError, UNetConfig
 from artifex.generative_models.models.backbones.conditions import check_condition_vector
 from artifex.generative_models.models.backbones.convolution import Conv2d
 from artifex.generative_models.models.backbones.denoisers.base import AbstractDenoiserNetwork, make_denoiser
-from artifex.generative_models.models.backbones.denoisers.unet_blocks import UNetBlock, UNetLevel
+from artifex.generative_models.models.backbones.denoisers.unet_blocks import (
+    UNetBlock,
+    UNetLevel,
+    embedding_size,
+    unet_norm,
+)
 from artifex.generative_models.models.backbones.dtypes import output_dtype
-from artifex.generative_models.models.backbones.layers import conv2d, group_norm
+from artifex.generative_models.models.backbones.layers import conv2d
 from artifex.generative_models.models.backbones.noise_levels import NoiseLevelEmbedding
 
 
@@ -55,31 +60,32 @@ class UNet(AbstractDenoiserNetwork):
         keys = dict(
             zip(("embedding", "into", "down", "middle", "up", "out"), jax.random.split(key, 6), strict=True)
         )
-        widths, num_blocks, embedding_size = config.channels, config.num_blocks, 4 * config.channels[0]
+        widths, num_blocks = config.channels, config.num_blocks
         entries = (widths[0], *widths[:-1])  # channels with which a level begins on the way down
         lasts = (*widths[1:], widths[-1])  # and on the way up
 
         def level(index: int, in_channels: list[tuple[int, int]], key: Key[Array, ""]) -> UNetLevel:
-            num_heads = config.num_heads if index in config.attention_levels else None
-            return UNetLevel(
-                in_channels,
-                widths[index],
-                embedding_size=embedding_size,
-                num_heads=num_heads,
-                key=jax.random.fold_in(key, index),
-            )
+            has_attention = index in config.attention_levels
+            key = jax.random.fold_in(key, index)
+            return UNetLevel(config, in_channels, widths[index], has_attention=has_attention, key=key)
 
         def resample(index: int, stride: int, key: Key[Array, ""]) -> Conv2d:
             key = jax.random.fold_in(key, len(widths) + index)
-            return conv2d(widths[index], widths[index], stride=stride, key=key)
+            convolution = conv2d(widths[index], widths[index], stride=stride, key=key)
+            if stride == 1 or config.pads_both_sides:
+                return convolution
+            return Conv2d(convolution.weight, convolution.bias, stride, padding=(0, 1))
 
-        def middle_block(index: int, num_heads: int | None) -> UNetBlock:
+        def middle_block(index: int, has_attention: bool) -> UNetBlock:
             key = jax.random.fold_in(keys["middle"], index)
-            width = widths[-1]
-            return UNetBlock(width, width, embedding_size=embedding_size, num_heads=num_heads, key=key)
+            return UNetBlock(config, widths[-1], widths[-1], has_attention=has_attention, key=key)
 
         self.embedding = NoiseLevelEmbedding(
-            embedding_size, condition_size=condition_size, num_features=widths[0], key=keys["embedding"]
+            embedding_size(config),
+            condition_size=condition_size,
+            num_features=widths[0],
+            has_longest=config.has_longest_period,
+            key=keys["embedding"],
         )
         self.into = conv2d(event_shape[0], widths[0], key=keys["into"])
         self.down = tuple(
@@ -87,10 +93,7 @@ class UNet(AbstractDenoiserNetwork):
             for i, width in enumerate(widths)
         )
         self.downsample = tuple(resample(i, 2, keys["down"]) for i in range(len(widths) - 1))
-        self.middle = (
-            middle_block(0, config.num_heads if config.has_middle_attention else None),
-            middle_block(1, None),
-        )
+        self.middle = (middle_block(0, config.has_middle_attention), middle_block(1, False))
         self.up = tuple(
             level(
                 i,
@@ -100,7 +103,7 @@ class UNet(AbstractDenoiserNetwork):
             for i, width in enumerate(widths)
         )
         self.upsample = tuple(resample(i, 1, keys["up"]) for i in range(1, len(widths)))
-        self.norm = group_norm(widths[0])
+        self.norm = unet_norm(config, widths[0])
         self.out = conv2d(widths[0], event_shape[0], scale=0.1, key=keys["out"])
         self.event_shape = tuple(event_shape)
         self.condition_size = condition_size

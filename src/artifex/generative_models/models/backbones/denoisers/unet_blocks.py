@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from artifex.generative_models.core.configuration import UNetConfig
 from artifex.generative_models.models.backbones.convolution import Conv2d
 from artifex.generative_models.models.backbones.layers import apply_linear, conv2d, group_norm, linear
 from artifex.generative_models.models.backbones.stack import Stack
@@ -19,8 +20,22 @@ from artifex.generative_models.models.backbones.stack import Stack
 _SMALL = 0.1
 
 
+def embedding_size(config: UNetConfig) -> int:
+    """Length of the vector that modulates the blocks."""
+    return 4 * config.channels[0]
+
+
+def unet_norm(config: UNetConfig, channels: int) -> eqx.nn.GroupNorm:
+    """The norm of a config."""
+    num_groups = group_norm(channels).groups if config.num_groups is None else config.num_groups
+    return eqx.nn.GroupNorm(num_groups, channels, eps=config.norm_epsilon)
+
+
 class ModulatedResidualBlock(eqx.Module):
-    """`skip(x) + conv(silu(norm(conv(silu(norm(x)))) (1 + scale) + shift))`, both affine in the embedding."""
+    """`skip(x) + conv(silu(norm(conv(silu(norm(x)))) (1 + scale) + shift))`, both affine in the embedding.
+
+    Without scale, as in DDPM: `skip(x) + conv(silu(norm(conv(silu(norm(x))) + shift)))`.
+    """
 
     norm1: eqx.nn.GroupNorm
     conv1: Conv2d
@@ -28,25 +43,33 @@ class ModulatedResidualBlock(eqx.Module):
     norm2: eqx.nn.GroupNorm
     conv2: Conv2d
     skip: Conv2d | None
+    has_scale: bool = eqx.field(static=True)
 
-    def __init__(self, in_channels: int, out_channels: int, *, embedding_size: int, key: Key[Array, ""]):
+    def __init__(self, config: UNetConfig, in_channels: int, out_channels: int, *, key: Key[Array, ""]):
         """Random weights; the second convolution starts small, so the block is nearly `skip`."""
         conv1_key, modulation_key, conv2_key, skip_key = jax.random.split(key, 4)
-        self.norm1 = group_norm(in_channels)
+        self.norm1 = unet_norm(config, in_channels)
         self.conv1 = conv2d(in_channels, out_channels, key=conv1_key)
-        self.modulation = linear(embedding_size, 2 * out_channels, scale=_SMALL, key=modulation_key)
-        self.norm2 = group_norm(out_channels)
+        num_modulations = (2 if config.has_scale else 1) * out_channels
+        self.modulation = linear(embedding_size(config), num_modulations, scale=_SMALL, key=modulation_key)
+        self.norm2 = unet_norm(config, out_channels)
         self.conv2 = conv2d(out_channels, out_channels, scale=_SMALL, key=conv2_key)
         is_new_width = in_channels != out_channels
         self.skip = conv2d(in_channels, out_channels, kernel_size=1, key=skip_key) if is_new_width else None
+        self.has_scale = config.has_scale
 
     def __call__(
         self, x: Float[Array, "in_channels h w"], embedding: Float[Array, " embedding_size"]
     ) -> Float[Array, "out_channels h w"]:
         """Apply the block to one grid."""
-        h = self.norm2(self.conv1(jax.nn.silu(self.norm1(x))))
-        scale, shift = jnp.split(apply_linear(self.modulation, embedding)[:, None, None], 2)
-        h = self.conv2(jax.nn.silu(h * (1 + scale) + shift))
+        h = self.conv1(jax.nn.silu(self.norm1(x)))
+        modulation = apply_linear(self.modulation, embedding)[:, None, None]
+        if self.has_scale:
+            scale, shift = jnp.split(modulation, 2)
+            h = self.norm2(h) * (1 + scale) + shift
+        else:
+            h = self.norm2(h + modulation)
+        h = self.conv2(jax.nn.silu(h))
         return h + (x if self.skip is None else self.skip(x))
 
 
@@ -58,13 +81,13 @@ class PixelAttention(eqx.Module):
     out: eqx.nn.Linear
     num_heads: int = eqx.field(static=True)
 
-    def __init__(self, channels: int, num_heads: int, *, key: Key[Array, ""]):
+    def __init__(self, config: UNetConfig, channels: int, *, key: Key[Array, ""]):
         """Random weights; the output starts small."""
         qkv_key, out_key = jax.random.split(key)
-        self.norm = group_norm(channels)
+        self.norm = unet_norm(config, channels)
         self.qkv = linear(channels, 3 * channels, key=qkv_key)
         self.out = linear(channels, channels, scale=_SMALL, key=out_key)
-        self.num_heads = num_heads
+        self.num_heads = config.num_heads_of(channels)
 
     def __call__(self, x: Float[Array, "channels h w"]) -> Float[Array, "channels h w"]:
         """Attend within one grid."""
@@ -83,29 +106,25 @@ class UNetBlock(eqx.Module):
 
     def __init__(
         self,
+        config: UNetConfig,
         in_channels: int,
         out_channels: int,
         *,
-        embedding_size: int,
-        num_heads: int | None,
+        has_attention: bool,
         key: Key[Array, ""],
     ):
         """Random weights.
 
         Args:
+            config: of the network.
             in_channels: channels of the input.
             out_channels: channels of the output.
-            embedding_size: length of the vector that modulates the block.
-            num_heads: heads of the attention; None: no attention.
+            has_attention: whether attention follows.
             key: randomness of the weights.
         """
         residual_key, attention_key = jax.random.split(key)
-        self.residual = ModulatedResidualBlock(
-            in_channels, out_channels, embedding_size=embedding_size, key=residual_key
-        )
-        self.attention = (
-            None if num_heads is None else PixelAttention(out_channels, num_heads, key=attention_key)
-        )
+        self.residual = ModulatedResidualBlock(config, in_channels, out_channels, key=residual_key)
+        self.attention = PixelAttention(config, out_channels, key=attention_key) if has_attention else None
 
     def __call__(
         self, x: Float[Array, "in_channels h w"], embedding: Float[Array, " embedding_size"]
@@ -122,21 +141,21 @@ class UNetLevel(eqx.Module):
 
     def __init__(
         self,
+        config: UNetConfig,
         in_channels: Sequence[tuple[int, int]],
         out_channels: int,
         *,
-        embedding_size: int,
-        num_heads: int | None,
+        has_attention: bool,
         key: Key[Array, ""],
     ):
         """Random weights.
 
         Args:
+            config: of the network.
             in_channels: for each block, channels of what comes from the block before and of the skip connection
                 that joins it, 0 for none.
             out_channels: channels of every block's output.
-            embedding_size: length of the vector that modulates the blocks.
-            num_heads: heads of the attention after each block; None: no attention.
+            has_attention: whether attention follows each block.
             key: randomness of the weights.
         """
         runs = []
@@ -144,9 +163,7 @@ class UNetLevel(eqx.Module):
             num, run_key = len(list(run)), jax.random.fold_in(key, index)
 
             def make(key: Key[Array, ""], width: int = sum(widths)) -> UNetBlock:
-                return UNetBlock(
-                    width, out_channels, embedding_size=embedding_size, num_heads=num_heads, key=key
-                )
+                return UNetBlock(config, width, out_channels, has_attention=has_attention, key=key)
 
             runs.append(make(run_key) if num == 1 else Stack(make, num, key=run_key))
         self.runs = tuple(runs)

@@ -3,3 +3,4 @@
 from artifex.generative_models.models.backbones.denoisers.converters.diffusers import load_diffusers
 from artifex.generative_models.models.backbones.denoisers.converters.dit import dit_from_diffusers
 from artifex.generative_models.models.backbones.denoisers.converters.tensors import ConvertedNetwork
+from artifex.generative_models.models.backbones.denoisers.converters.unet import unet_from_diffusers

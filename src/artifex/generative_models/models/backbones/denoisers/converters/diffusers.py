@@ -10,11 +10,13 @@ import numpy as np
 
 from artifex.generative_models.models.backbones.denoisers.converters.dit import dit_from_diffusers
 from artifex.generative_models.models.backbones.denoisers.converters.tensors import ConvertedNetwork
+from artifex.generative_models.models.backbones.denoisers.converters.unet import unet_from_diffusers
 from artifex.utils.messages import unknown_name
 
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
 _CONVERTERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], ConvertedNetwork]] = {
     "DiTTransformer2DModel": dit_from_diffusers,
+    "UNet2DModel": unet_from_diffusers,
 }
 
 

@@ -82,6 +82,14 @@ def flat(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
     return {f"{prefix}.{name}": array for name, array in arrays.items()}
 
 
+def structure_of(config: DenoiserConfig, event_shape: tuple[int, ...], *, condition_size: int) -> Any:
+    """The network of a config with shapes in place of arrays."""
+    any_key = jax.eval_shape(jax.random.key, 0)
+    return eqx.filter_eval_shape(
+        lambda key: make_denoiser(config, event_shape, condition_size=condition_size, key=key), any_key
+    )
+
+
 def fill(
     config: DenoiserConfig,
     event_shape: tuple[int, ...],
@@ -100,10 +108,7 @@ def fill(
     Raises:
         ValueError: a weight is missing, has another shape, or belongs to no leaf.
     """
-    any_key = jax.eval_shape(jax.random.key, 0)
-    structure = eqx.filter_eval_shape(
-        lambda key: make_denoiser(config, event_shape, condition_size=condition_size, key=key), any_key
-    )
+    structure = structure_of(config, event_shape, condition_size=condition_size)
     left = dict(arrays)
     leaves = [_weight(name, leaf, left) for name, leaf in named_leaves(structure).items()]
     if left:
