@@ -1,5 +1,7 @@
 """Networks of diffusion models on images: shapes, gradients, conditions, types and what they refuse."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ from artifex.generative_models.core.paths import named_leaves
 from artifex.generative_models.core.precision import cast_parameters
 from artifex.generative_models.models.backbones import Stack
 from artifex.generative_models.models.backbones.denoisers import make_denoiser
-from artifex.generative_models.models.backbones.denoisers.dit import position_features
+from artifex.generative_models.models.backbones.denoisers.dit import DiT, position_features
 
 SHAPE = (2, 8, 4)
 NETWORKS = {
@@ -209,8 +211,9 @@ def test_dit_starts_as_zero(inputs):
         lambda n: (n.out.weight, n.out.bias), network, replace_fn=lambda leaf: jnp.zeros_like(leaf)
     )
     assert not np.any(outputs(network, *inputs))
-    start = make_denoiser(NETWORKS["dit"], SHAPE, condition_size=3, key=jax.random.key(0))
-    modulations = (start.out, start.modulation, start.blocks.layers.modulation)
+    start = DiT(NETWORKS["dit"], SHAPE, condition_size=3, key=jax.random.key(0))
+    layers: Any = start.blocks.layers
+    modulations = (start.out, start.modulation, layers.modulation)
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(modulations))
 
 
