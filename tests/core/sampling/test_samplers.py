@@ -37,9 +37,12 @@ from artifex.generative_models.core.sampling import (
     DPMSolverMultistepSampler,
     DPMSolverSinglestepSampler,
     HeunSampler,
+    LangevinSampler,
     ODESampler,
+    RestartSampler,
     SDESampler,
     TimeVariable,
+    UniPCSampler,
     make_sampler,
     make_times,
 )
@@ -69,6 +72,9 @@ SAMPLERS = {
     "heun_churn": HeunSampler(churn=0.2),
     "ode_heun": ODESampler(),
     "ode_adaptive": AdaptiveODESampler(),
+    "unipc": UniPCSampler(),
+    "langevin": LangevinSampler(),
+    "restart": RestartSampler(low=0.7, high=2.0),
     "sde_euler": SDESampler(),
     "sde_heun": SDESampler(diffrax.Heun(), eta=0.7),
 }
@@ -129,7 +135,7 @@ def test_every_spacing_goes_with_every_sampler(spacing_name, sampler_name):
 
 @pytest.mark.parametrize(
     ("name", "order", "evaluations"),
-    [("ddim", 1, 1), ("heun", 2, 2), ("dpm_2m", 2, 1), ("dpm_2s", 2, 2)],
+    [("ddim", 1, 1), ("heun", 2, 2), ("dpm_2m", 2, 1), ("dpm_2s", 2, 2), ("unipc", 3, 1)],
 )
 @pytest.mark.parametrize("path_name", ["vp", "edm", "linear", "cosine"])
 def test_order_of_convergence(name, order, evaluations, path_name):
@@ -311,5 +317,7 @@ def test_trajectory_and_keys():
             "heun_churn",
             "sde_euler",
             "sde_heun",
+            "langevin",
+            "restart",
         )
         assert (np.abs(alone.x - other.x).max() > 1e-3) == is_stochastic

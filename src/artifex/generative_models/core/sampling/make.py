@@ -10,9 +10,12 @@ from artifex.generative_models.core.configuration import (
     DPMSolverMultistepSamplerConfig,
     DPMSolverSinglestepSamplerConfig,
     HeunSamplerConfig,
+    LangevinSamplerConfig,
     ODESamplerConfig,
+    RestartSamplerConfig,
     SamplerConfig,
     SDESamplerConfig,
+    UniPCSamplerConfig,
 )
 from artifex.generative_models.core.sampling.base import AbstractSampler
 from artifex.generative_models.core.sampling.ddim import DDIMSampler
@@ -21,8 +24,11 @@ from artifex.generative_models.core.sampling.dpm_solver import (
     DPMSolverSinglestepSampler,
 )
 from artifex.generative_models.core.sampling.heun import HeunSampler
+from artifex.generative_models.core.sampling.langevin import LangevinSampler
 from artifex.generative_models.core.sampling.ode import AdaptiveODESampler, ODESampler
+from artifex.generative_models.core.sampling.restart import RestartSampler
 from artifex.generative_models.core.sampling.sde import SDESampler
+from artifex.generative_models.core.sampling.unipc import UniPCSampler
 from artifex.generative_models.core.sampling.variables import AbstractVariable, AngleVariable, TimeVariable
 
 _SOLVERS = {
@@ -91,3 +97,18 @@ def _(config: AdaptiveODESamplerConfig) -> AbstractSampler:
 @make_sampler.register
 def _(config: SDESamplerConfig) -> AbstractSampler:
     return SDESampler(make_solver(config.solver), eta=config.eta)
+
+
+@make_sampler.register
+def _(config: UniPCSamplerConfig) -> AbstractSampler:
+    return UniPCSampler()
+
+
+@make_sampler.register
+def _(config: LangevinSamplerConfig) -> AbstractSampler:
+    return LangevinSampler(DDIMSampler(eta=config.eta), config.num_corrections, config.snr)
+
+
+@make_sampler.register
+def _(config: RestartSamplerConfig) -> AbstractSampler:
+    return RestartSampler(HeunSampler(), config.low, config.high, config.num_restarts, config.num_steps)

@@ -34,7 +34,7 @@ def evaluations_per_step(solver: diffrax.AbstractSolver) -> int:
     """
     if isinstance(solver, diffrax.Euler):
         return 1
-    if not isinstance(solver, diffrax.AbstractERK):
+    if not isinstance(solver, diffrax.AbstractERK) or not isinstance(solver.tableau, diffrax.ButcherTableau):
         raise TypeError(
             "`solver` must be explicit: diffrax.Euler() or an explicit Runge-Kutta method such as diffrax.Heun() or "
             f"diffrax.Tsit5(); got {solver!r}"
@@ -44,11 +44,12 @@ def evaluations_per_step(solver: diffrax.AbstractSolver) -> int:
 
 def _is_fsal(solver: diffrax.AbstractSolver) -> bool:
     """Whether a step's last slope is the next one's first."""
-    return isinstance(solver, diffrax.AbstractERK) and solver.tableau.fsal
+    is_explicit = isinstance(solver, diffrax.AbstractERK)
+    return is_explicit and isinstance(solver.tableau, diffrax.ButcherTableau) and solver.tableau.fsal
 
 
 def _term(denoise: Denoiser, path: GaussianPath, variable: AbstractVariable) -> diffrax.ODETerm:
-    return diffrax.ODETerm(lambda u, y, args: variable.slope(denoise, path, u, y))
+    return diffrax.ODETerm(lambda u, y, args: variable.slope(denoise, path, jnp.asarray(u), y))
 
 
 class ODESampler(AbstractStepSampler):
@@ -142,7 +143,7 @@ class AdaptiveODESampler(AbstractSampler):
         )
         saved = stops if keep_trajectory else stops[-1:]
         scales = jax.vmap(lambda u: self.variable.scale(path, u))(saved)
-        xs = solution.ys / scales.reshape(-1, *(1,) * x.ndim)
+        xs = jnp.asarray(solution.ys) / scales.reshape(-1, *(1,) * x.ndim)
         return Sampled(
             x=xs[-1],
             trajectory=xs.at[0].set(x) if keep_trajectory else None,

@@ -65,7 +65,7 @@ def log_prob_by_ode(
         stepsize_controller=diffrax.PIDController(rtol=config.rtol, atol=config.atol),
         max_steps=config.max_steps,
     )
-    noise, divergence = (leaf[-1] for leaf in solution.ys)
+    noise, divergence = jax.tree.map(lambda leaf: leaf[-1], solution.ys)
     log_noise = jnp.sum(jax.scipy.stats.norm.logpdf(noise, scale=jnp.sin(end)))
     return log_noise + divergence + x.size * jnp.log(jnp.cos(start))
 

@@ -43,9 +43,12 @@ from artifex.generative_models.core.configuration.diffusion.samplers import (
     DPMSolverMultistepSamplerConfig,
     DPMSolverSinglestepSamplerConfig,
     HeunSamplerConfig,
+    LangevinSamplerConfig,
     ODESamplerConfig,
+    RestartSamplerConfig,
     SamplerConfig,
     SDESamplerConfig,
+    UniPCSamplerConfig,
 )
 from artifex.generative_models.core.configuration.diffusion.spacings import (
     KarrasSpacingConfig,

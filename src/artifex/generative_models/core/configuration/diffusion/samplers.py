@@ -107,3 +107,44 @@ class SDESamplerConfig(SamplerConfig):
 
     solver: Literal["euler"] | RungeKutta = "euler"
     eta: NonNegativeFloat = 1.0
+
+
+@config("unipc")
+class UniPCSamplerConfig(SamplerConfig):
+    """UniPC of order 2, one evaluation a step (Zhao et al. 2023, arXiv:2302.04867)."""
+
+
+@config("langevin")
+class LangevinSamplerConfig(SamplerConfig):
+    """Predictor-corrector: Langevin steps after each of DDIM's (Song et al. 2021, arXiv:2011.13456, algorithms 2-5).
+
+    Attributes:
+        eta: share of fresh noise of the predictor, as for `ddim`.
+        num_corrections: Langevin steps after each step.
+        snr: their length.
+    """
+
+    eta: UnitFloat = 1.0
+    num_corrections: PositiveInt = 1
+    snr: PositiveFloat = 0.16
+
+
+@config("restart")
+class RestartSamplerConfig(SamplerConfig):
+    """Heun's method, restarted from more noise on the way (Xu et al. 2023, arXiv:2306.14878).
+
+    Attributes:
+        low: sigma / alpha at which it goes back up.
+        high: to where.
+        num_restarts: how often.
+        num_steps: steps of each way down again.
+    """
+
+    low: PositiveFloat = 0.1
+    high: PositiveFloat = 1.0
+    num_restarts: PositiveInt = 2
+    num_steps: PositiveInt = 6
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"`high` must exceed `low`; got {self.high} and {self.low}. Swapped?")
