@@ -217,6 +217,19 @@ def test_dit_starts_as_zero(inputs):
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(modulations))
 
 
+def test_more_dit_blocks_make_no_longer_program(key):
+    """The blocks are scanned: 24 of them are traced to as many operations as 4."""
+
+    def num_lines(num_layers):
+        config = DiTConfig(hidden_size=16, num_layers=num_layers, num_heads=2)
+        dit = eqx.filter_eval_shape(make_denoiser, config, SHAPE, condition_size=0, key=key)
+        arrays, static = eqx.partition(dit, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
+        traced = jax.make_jaxpr(lambda arrays, x, level: eqx.combine(arrays, static)(x, level, None))
+        return len(str(traced(arrays, jnp.zeros(SHAPE), jnp.asarray(1.0))).splitlines())
+
+    assert num_lines(24) == num_lines(4)
+
+
 @pytest.mark.parametrize(("size", "millions"), [("S", 33), ("B", 130), ("L", 458), ("XL", 675)])
 def test_dit_sizes_are_those_of_the_paper(size, millions, key):
     """The numbers of parameters that the paper gives, with 1,000 classes and one for none, noise and variance out."""
