@@ -43,6 +43,7 @@ from artifex.generative_models.core.configuration.diffusion import (
     EDMPathConfig,
     EDMPredictionConfig,
     FlowMatchingConfig,
+    GuidanceConfig,
     HeunSamplerConfig,
     KarrasSpacingConfig,
     LangevinSamplerConfig,

@@ -7,6 +7,7 @@ from artifex.generative_models.core.sampling.dpm_solver import (
     DPMSolverSinglestepSampler,
 )
 from artifex.generative_models.core.sampling.estimates import Denoiser, Estimate
+from artifex.generative_models.core.sampling.guidance import guided
 from artifex.generative_models.core.sampling.heun import HeunSampler
 from artifex.generative_models.core.sampling.langevin import LangevinSampler
 from artifex.generative_models.core.sampling.make import make_sampler

@@ -21,6 +21,7 @@ from artifex.generative_models.core.configuration import (
     DiffusionConfig,
     EDMConfig,
     FlowMatchingConfig,
+    GuidanceConfig,
     SamplerConfig,
     ScoreSDEConfig,
     SpacingConfig,
@@ -34,6 +35,7 @@ from artifex.generative_models.core.sampling import (
     Denoiser,
     Estimate,
     Sampled,
+    guided,
     make_sampler,
     make_times,
 )
@@ -108,23 +110,22 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
     def _estimate(self, x: Array, t: Array, condition: Array | None) -> Estimate:
         return self.prediction.estimate(self.path, self._output(x, t, condition), x, t)
 
-    def _denoiser(self, condition: Array | None, guidance_scale: float) -> Denoiser:
-        """The network with its condition; guided, it is extrapolated from the unconditional one.
-
-        Source: Ho & Salimans 2022, arXiv:2207.12598, equation 6, with their w = guidance_scale - 1.
-        """
+    def _denoiser(
+        self, condition: Array | None, guidance: GuidanceConfig, guide: "GaussianDiffusion | None" = None
+    ) -> Denoiser:
+        """The network with its condition, led away from itself without one, or from another model."""
         vector = self._vector(condition)
-        if guidance_scale == 1 or vector is None:
-            return lambda x, t: self._estimate(x, t, vector)
+
+        def ours(x: Array, t: Array) -> Estimate:
+            return self._estimate(x, t, vector)
+
+        if guidance.scale == 1:
+            return ours
+        if guide is not None:
+            other = guide._vector(condition)
+            return guided(guidance, self.path, ours, lambda x, t: guide._estimate(x, t, other))
         without = self._vector(condition, is_withheld=True)
-        if guidance_scale == 0:
-            return lambda x, t: self._estimate(x, t, without)
-
-        def guided(x: Array, t: Array) -> Estimate:
-            ours, free = self._estimate(x, t, vector), self._estimate(x, t, without)
-            return jax.tree.map(lambda a, b: b + guidance_scale * (a - b), ours, free)
-
-        return guided
+        return guided(guidance, self.path, ours, lambda x, t: self._estimate(x, t, without))
 
     def _loss_one(
         self, x: Array, condition: Array | None, t: Array, *, key: Key[Array, ""]
@@ -140,13 +141,13 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
 
     def _generate_one(self, condition: Array | None, *, key: Key[Array, ""]) -> Array:
         sampler = make_sampler(self.config.sampler)
-        request = _Request(self, sampler, self.times(), self.config.guidance_scale, keep_trajectory=False)
+        request = _Request(self, sampler, self.times(), self._guidance(None), None, keep_trajectory=False)
         return _sample_one(request, condition, key=key).x
 
     def _log_prob_one(
         self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
     ) -> Float[Array, ""]:
-        denoise = self._denoiser(condition, guidance_scale=1.0)
+        denoise = self._denoiser(condition, GuidanceConfig())
         return log_prob_by_ode(self.config.likelihood_ode, denoise, self.path, x.astype(jnp.float32), key=key)
 
     def _encode_one(
@@ -209,6 +210,8 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         num_steps: int | None = None,
         spacing: SpacingConfig | None = None,
         guidance_scale: float | None = None,
+        guidance: GuidanceConfig | None = None,
+        guide: "GaussianDiffusion | None" = None,
         keep_trajectory: bool = False,
         chunk_size: int | None = None,
     ) -> Sampled:
@@ -222,6 +225,8 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
             num_steps: in how many steps.
             spacing: where they lie.
             guidance_scale: 0 unconditional, 1 conditional, more: stronger.
+            guidance: in place of a scale alone: scale, interval and rescaling.
+            guide: a weaker model on the same path to be led away from, in place of this one without its condition.
             keep_trajectory: whether to return every stop on the way too.
             chunk_size: at most so many samples at once.
 
@@ -230,19 +235,33 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
                 spacing does not allow.
         """
         config = self.config
-        scale = config.guidance_scale if guidance_scale is None else float(guidance_scale)
-        if scale != 1 and config.condition_dropout == 0:
-            raise ValueError(
-                f"`guidance_scale` {scale:g} needs a conditional model that also learned without conditions: train "
-                "it with `condition_dropout` above 0"
-            )
+        if guidance is not None and guidance_scale is not None:
+            raise ValueError("give `guidance_scale` or `guidance`, whose `scale` it is, but not both")
+        chosen = self._guidance(guidance_scale) if guidance is None else guidance
+        self._check_guidance(chosen, guide)
         if not isinstance(sampler, AbstractSampler):
             sampler = make_sampler(config.sampler if sampler is None else sampler)
         times = self.times(num_steps, spacing)
-        request = _Request(self, sampler, times, scale, keep_trajectory)
+        request = _Request(self, sampler, times, chosen, guide, keep_trajectory)
         return generate_examples(
             _sample_one, request, n_samples, key=key, condition=condition, chunk_size=chunk_size
         )
+
+    def _guidance(self, scale: float | None) -> GuidanceConfig:
+        return GuidanceConfig(scale=self.config.guidance_scale if scale is None else float(scale))
+
+    def _check_guidance(self, guidance: GuidanceConfig, guide: "GaussianDiffusion | None") -> None:
+        if guide is None and guidance.scale != 1 and self.config.condition_dropout == 0:
+            raise ValueError(
+                f"`guidance_scale` {guidance.scale:g} needs a conditional model that also learned without conditions: "
+                "train it with `condition_dropout` above 0, or give a weaker model as `guide`"
+            )
+        for name in ("event_shape", "num_classes", "condition_shape", "path"):
+            if guide is not None and getattr(guide.config, name) != getattr(self.config, name):
+                raise ValueError(
+                    f"`guide` must have the model's `{name}`, {getattr(self.config, name)}; got "
+                    f"{getattr(guide.config, name)}"
+                )
 
     def denoise(
         self, x: Arrays, t: Arrays, condition: Arrays | None = None, *, guidance_scale: float = 1.0
@@ -282,7 +301,8 @@ class _Request(eqx.Module):
     model: GaussianDiffusion
     sampler: AbstractSampler
     times: Float[Array, " stops"]
-    guidance_scale: float = eqx.field(static=True)
+    guidance: GuidanceConfig = eqx.field(static=True)
+    guide: GaussianDiffusion | None
     keep_trajectory: bool = eqx.field(static=True)
 
     @property
@@ -295,7 +315,7 @@ def _sample_one(request: _Request, condition: Array | None, *, key: Key[Array, "
     model, times = request.model, request.times
     x = model.path.sigma(times[0]) * jax.random.normal(noise_key, model.config.event_shape)
     return request.sampler.sample(
-        model._denoiser(condition, request.guidance_scale),
+        model._denoiser(condition, request.guidance, request.guide),
         model.path,
         x,
         times,
@@ -307,7 +327,7 @@ def _sample_one(request: _Request, condition: Array | None, *, key: Key[Array, "
 @eqx.filter_jit
 def _denoise(model: Any, x: Array, t: Array, condition: Any, guidance_scale: float) -> Estimate:
     def one(x: Array, t: Array, condition: Any) -> Estimate:
-        denoiser: Callable[..., Estimate] = model._denoiser(condition, guidance_scale)
+        denoiser: Callable[..., Estimate] = model._denoiser(condition, GuidanceConfig(scale=guidance_scale))
         return denoiser(x, t)
 
     return jax.vmap(one)(x, t, condition)

@@ -1,5 +1,6 @@
 """Configs of diffusion and flow-matching models."""
 
+from artifex.generative_models.core.configuration.diffusion.guidance import GuidanceConfig
 from artifex.generative_models.core.configuration.diffusion.likelihood import LikelihoodODEConfig
 from artifex.generative_models.core.configuration.diffusion.models import (
     DDIMConfig,
