@@ -36,6 +36,8 @@ def guided(config: GuidanceConfig, path: GaussianPath, model: Denoiser, guide: D
 
     def denoise(x: Example, t: Scalar) -> Estimate:
         def inside() -> Estimate:
+            if config.scale == 0 and config.rescale == 0:
+                return guide(x, t)
             ours, theirs = model(x, t), guide(x, t)
             far = jax.tree.map(lambda a, b: b + config.scale * (a - b), ours, theirs)
             return _rescaled(config.rescale, path, ours, far, t) if config.rescale else far
