@@ -1,6 +1,7 @@
 """Samplers: ways from noise to data."""
 
 from artifex.generative_models.core.sampling.base import AbstractSampler, AbstractStepSampler, Sampled
+from artifex.generative_models.core.sampling.consistency import ConsistencySampler, check_serves
 from artifex.generative_models.core.sampling.ddim import DDIMSampler
 from artifex.generative_models.core.sampling.dpm_solver import (
     DPMSolverMultistepSampler,

@@ -6,6 +6,7 @@ import diffrax
 
 from artifex.generative_models.core.configuration import (
     AdaptiveODESamplerConfig,
+    ConsistencySamplerConfig,
     DDIMSamplerConfig,
     DPMSolverMultistepSamplerConfig,
     DPMSolverSinglestepSamplerConfig,
@@ -18,6 +19,7 @@ from artifex.generative_models.core.configuration import (
     UniPCSamplerConfig,
 )
 from artifex.generative_models.core.sampling.base import AbstractSampler
+from artifex.generative_models.core.sampling.consistency import ConsistencySampler
 from artifex.generative_models.core.sampling.ddim import DDIMSampler
 from artifex.generative_models.core.sampling.dpm_solver import (
     DPMSolverMultistepSampler,
@@ -112,3 +114,8 @@ def _(config: LangevinSamplerConfig) -> AbstractSampler:
 @make_sampler.register
 def _(config: RestartSamplerConfig) -> AbstractSampler:
     return RestartSampler(HeunSampler(), config.low, config.high, config.num_restarts, config.num_steps)
+
+
+@make_sampler.register
+def _(config: ConsistencySamplerConfig) -> AbstractSampler:
+    return ConsistencySampler()

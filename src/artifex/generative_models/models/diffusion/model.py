@@ -35,19 +35,19 @@ from artifex.generative_models.core.sampling import (
     Denoiser,
     Estimate,
     Sampled,
+    check_serves,
     guided,
     make_sampler,
     make_times,
 )
-from artifex.generative_models.models.backbones import condition_vector
 from artifex.generative_models.models.backbones.denoisers import AbstractDenoiserNetwork, make_denoiser
+from artifex.generative_models.models.diffusion.conditions import flagged_condition
+from artifex.generative_models.models.diffusion.levels import network_level
 from artifex.generative_models.models.diffusion.likelihood import log_prob_by_ode
-from artifex.generative_models.models.diffusion.paths import MAX_LOG_SNR, AbstractPath, make_path
+from artifex.generative_models.models.diffusion.paths import AbstractPath, make_path
 from artifex.generative_models.models.diffusion.predictions import AbstractPrediction, make_prediction
 from artifex.generative_models.models.diffusion.times import draw_times_batch
 from artifex.generative_models.models.diffusion.weightings import weight
-
-_NUM_LEVELS = 1000.0
 
 
 @register_model(DDPMConfig)
@@ -96,16 +96,12 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
     def _output(self, x: Array, t: Array, condition: Array | None) -> Float[Array, "..."]:
         """What the network says at x_t, given a vector of `_vector`."""
         scale = self.prediction.input_scale(self.path, t)
-        # Log-SNR is what a denoiser has to know, whatever the path calls the time; in [0, 1000] for the features.
-        level = _NUM_LEVELS * (0.5 - 0.5 / MAX_LOG_SNR * self.path.log_snr(t))
+        level = network_level(self.config.level)(self.path, t)
         return self.network(scale * x, level, condition)
 
     def _vector(self, condition: Array | None, is_withheld: Array | bool = False) -> Array | None:
-        vector = condition_vector(self.config, condition)
-        if vector is None or self.config.condition_dropout == 0:
-            return vector
-        kept = 1.0 - jnp.asarray(is_withheld, vector.dtype)
-        return jnp.append(kept * vector, 1.0 - kept)
+        has_flag = self.config.condition_dropout > 0
+        return flagged_condition(self.config, condition, is_withheld if has_flag else None)
 
     def _estimate(self, x: Array, t: Array, condition: Array | None) -> Estimate:
         return self.prediction.estimate(self.path, self._output(x, t, condition), x, t)
@@ -231,8 +227,8 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
             chunk_size: at most so many samples at once.
 
         Raises:
-            ValueError: guidance of a model that has not learned without conditions, or a number of steps that the
-                spacing does not allow.
+            ValueError: guidance of a model that has not learned without conditions, a number of steps that the
+                spacing does not allow, or the sampler of consistency models.
         """
         config = self.config
         if guidance is not None and guidance_scale is not None:
@@ -241,6 +237,7 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         self._check_guidance(chosen, guide)
         if not isinstance(sampler, AbstractSampler):
             sampler = make_sampler(config.sampler if sampler is None else sampler)
+        check_serves(sampler, is_consistency=False)
         times = self.times(num_steps, spacing)
         request = _Request(self, sampler, times, chosen, guide, keep_trajectory)
         return generate_examples(

@@ -1,6 +1,11 @@
 """Configs of diffusion and flow-matching models."""
 
 from artifex.generative_models.core.configuration.diffusion.guidance import GuidanceConfig
+from artifex.generative_models.core.configuration.diffusion.levels import (
+    LevelConfig,
+    LogSNRLevelConfig,
+    TimeLevelConfig,
+)
 from artifex.generative_models.core.configuration.diffusion.likelihood import LikelihoodODEConfig
 from artifex.generative_models.core.configuration.diffusion.models import (
     DDIMConfig,
@@ -40,6 +45,7 @@ from artifex.generative_models.core.configuration.diffusion.predictions import (
 )
 from artifex.generative_models.core.configuration.diffusion.samplers import (
     AdaptiveODESamplerConfig,
+    ConsistencySamplerConfig,
     DDIMSamplerConfig,
     DPMSolverMultistepSamplerConfig,
     DPMSolverSinglestepSamplerConfig,

@@ -1,6 +1,7 @@
 """Configs of diffusion and flow-matching models: one family, five customary combinations of its parts."""
 
 from artifex.generative_models.core.configuration.base import config
+from artifex.generative_models.core.configuration.diffusion.levels import LevelConfig, LogSNRLevelConfig
 from artifex.generative_models.core.configuration.diffusion.likelihood import LikelihoodODEConfig
 from artifex.generative_models.core.configuration.diffusion.networks import DenoiserConfig, MLPDenoiserConfig
 from artifex.generative_models.core.configuration.diffusion.paths import (
@@ -18,6 +19,7 @@ from artifex.generative_models.core.configuration.diffusion.predictions import (
     VelocityPredictionConfig,
 )
 from artifex.generative_models.core.configuration.diffusion.samplers import (
+    ConsistencySamplerConfig,
     DDIMSamplerConfig,
     HeunSamplerConfig,
     SamplerConfig,
@@ -48,6 +50,7 @@ class DiffusionConfig(ModelConfig):
         network: what predicts.
         path: how data turn into noise.
         prediction: what the network's output means.
+        level: how the network is told the time.
         times: where on the path training examples lie.
         weighting: how their errors are weighed.
         condition_dropout: part of the training examples whose condition is withheld, for guidance.
@@ -61,6 +64,7 @@ class DiffusionConfig(ModelConfig):
     network: DenoiserConfig = MLPDenoiserConfig()
     path: PathConfig = LinearPathConfig()
     prediction: PredictionConfig = VelocityPredictionConfig()
+    level: LevelConfig = LogSNRLevelConfig()
     times: TimeDistributionConfig = UniformTimesConfig()
     weighting: WeightingConfig = ConstantWeightingConfig()
     condition_dropout: Fraction = 0.0
@@ -81,6 +85,11 @@ class DiffusionConfig(ModelConfig):
             raise ValueError(
                 "`guidance_scale` other than 1 needs a model that also learned without conditions: set "
                 "`condition_dropout`, such as 0.1"
+            )
+        if isinstance(self.sampler, ConsistencySamplerConfig):
+            raise ValueError(
+                "`sampler` of a diffusion model must be one that follows its ODE or SDE, such as `ddim`; got "
+                "`consistency`, which needs a model that was trained for it: use the `consistency` model"
             )
 
 

@@ -16,7 +16,9 @@ Variable = Literal["angle", "time"]
 
 @config()
 class SamplerConfig(Config):
-    """A way from noise to data. Every sampler goes with every model and every spacing."""
+    """A way from noise to data. Every sampler goes with every spacing, and with every model that denoises; the sampler
+    of consistency models goes with these alone, and they with it.
+    """
 
 
 @config("ddim")
@@ -148,3 +150,8 @@ class RestartSamplerConfig(SamplerConfig):
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ValueError(f"`high` must exceed `low`; got {self.high} and {self.low}. Swapped?")
+
+
+@config("consistency")
+class ConsistencySamplerConfig(SamplerConfig):
+    """A jump to the data at every stop, then fresh noise up to the next (Song et al. 2023, arXiv:2303.01469)."""
