@@ -140,6 +140,12 @@ class TestEvaluate:
         difference = measured["elbo"]["value"] - before["elbo"]["value"]
         assert abs(difference) < 4 * measured["elbo"]["standard_error"]
 
+    def test_metrics_by_name(self, call, trained):
+        result = call("evaluate", trained[0], "--json", "--metrics", "elbo", "reconstruction_mse")
+        assert list(json.loads(result.out)) == ["elbo", "reconstruction_mse"]
+        result = call("evaluate", trained[0], "--metrics", "elbow")
+        assert result.code == 1 and "unknown metric 'elbow'. Did you mean 'elbo'?" in result.err, result
+
     def test_wrong_words(self, call, trained):
         assert call("evaluate", trained[0], "--split", "exam").code == 2
         result = call("evaluate", trained[0], "--max-examples", "0")

@@ -18,6 +18,8 @@ class Options:
     Attributes:
         run_dir: the run folder, as `artifex train` left it.
         split: which part of the data.
+        metrics: names of metrics, such as bits_per_dimension. Without it, all that the model can give and that do
+            not take long.
         num_importance_samples: importance samples of the bound; more come nearer to the likelihood. None: 64.
         batch_size: examples at once. None: 256.
         max_examples: measure so many examples only, chosen at random. None: all.
@@ -28,6 +30,7 @@ class Options:
 
     run_dir: Annotated[Path, tyro.conf.arg(name="run-dir"), tyro.conf.Positional]
     split: Literal["test", "validation", "train"] = "test"
+    metrics: tuple[str, ...] = ()
     num_importance_samples: int | None = None
     batch_size: int | None = None
     max_examples: int | None = None
@@ -72,4 +75,5 @@ def _evaluate(options: Options) -> Any:
         if (value := getattr(options, name)) is not None
     }
     say(f"{options.split} data, {min(len(dataset), options.max_examples or len(dataset))} examples")
-    return evaluate(model, dataset, key=jax.random.key(options.seed), **given)
+    metrics = list(options.metrics) or None
+    return evaluate(model, dataset, key=jax.random.key(options.seed), metrics=metrics, **given)

@@ -4,6 +4,7 @@ from artifex.generative_models.core.evaluation import Evaluation
 
 # What people call the metrics, with the unit; a number at the end of a metric's name takes the place of {}.
 _NAMES = {
+    "log_prob": "log-likelihood (nats)",
     "elbo": "ELBO (nats)",
     "importance_weighted_bound": "bound from {} importance samples (nats)",
     "bits_per_dimension": "bits per dimension",

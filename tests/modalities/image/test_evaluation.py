@@ -11,7 +11,9 @@ from artifex.data import Dataset
 from artifex.generative_models.core.configuration import (
     BernoulliConfig,
     DiscretizedLogisticConfig,
+    FlowMatchingConfig,
     LikelihoodConfig,
+    MLPDenoiserConfig,
     ModelConfig,
     NormalConfig,
     config,
@@ -20,6 +22,7 @@ from artifex.generative_models.core.evaluation import Evaluation, code_perplexit
 from artifex.generative_models.core.models import AbstractLatentModel
 from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.random import example_keys
+from artifex.generative_models.factory import create_model
 from artifex.generative_models.modalities import evaluate
 from artifex.generative_models.modalities.image import (
     Dequantized,
@@ -150,7 +153,7 @@ def test_values_errors_and_counts(key):
     entropy = -np.sum(frequencies[frequencies > 0] * np.log(frequencies[frequencies > 0]))
     assert found["codebook_perplexity"] == pytest.approx(np.exp(entropy), rel=1e-6)
     assert all(estimate.num_examples == 10 for estimate in found.estimates.values())
-    assert found.unavailable == {}
+    assert found.unavailable == {"log_prob": "the model has no log p(x)"}
 
 
 def test_metrics_do_not_depend_on_the_batch_size(key):
@@ -223,6 +226,41 @@ def test_bits_that_would_mean_nothing(representation, likelihood, reason, key):
     with pytest.raises(ValueError, match="bits_per_dimension cannot be computed for Known") as caught:
         evaluate(model, data, key=key, metrics=["bits_per_dimension"])
     assert reason in str(caught.value)
+
+
+class Density(Generator):
+    """A model with a density: that of a uniform distribution on [0, 1], seen through a logit."""
+
+    log_prob_kind: ClassVar[str] = "exact"
+
+    def log_prob(self, x, *, condition=None, key=None):
+        return jnp.sum(logit_of_uniform(x), axis=(1, 2, 3))
+
+
+def test_bits_of_a_density(key):
+    """Of the stored data, exactly; densities of levels are none, and the reason says what gives one."""
+    found = evaluate(Density(), Dataset(GREY, Logit(256, 0.05)), key=key)
+    assert list(found) == ["log_prob", "bits_per_dimension"]
+    assert found["bits_per_dimension"] == pytest.approx(8.0, abs=1e-4)
+    with pytest.raises(ValueError, match=r"Symmetric gives equally spaced levels.*`logit` give real numbers"):
+        evaluate(Density(), Dataset(GREY, Symmetric(256)), key=key, metrics=["bits_per_dimension"])
+
+
+def test_costly_metrics_are_asked_for_by_name(key):
+    """The likelihood of a diffusion model, an ODE for each example, is left out unless it is wanted."""
+    config = FlowMatchingConfig(
+        event_shape=SHAPE, network=MLPDenoiserConfig(hidden_size=8, num_layers=1), num_sampling_steps=3
+    )
+    model, data = create_model(config, key=key), Dataset(GREY, Dequantized(256))
+    found = evaluate(model, data, key=key)
+    assert "reconstruction_mse" in found
+    for name in ("log_prob", "bits_per_dimension"):
+        assert name not in found
+        assert found.unavailable[name] == "it solves an ODE for each example: ask for it by name"
+    found = evaluate(model, data, key=key, metrics=["bits_per_dimension", "log_prob"], max_examples=4)
+    bits = -(found["log_prob"] - 12 * np.log(256)) / 12 / np.log(2)
+    assert found["bits_per_dimension"] == pytest.approx(bits, rel=1e-5)
+    assert found.estimates["log_prob"].num_examples == 4
 
 
 def test_what_a_model_cannot_give(key):

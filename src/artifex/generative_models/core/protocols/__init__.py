@@ -2,6 +2,7 @@
 
 from artifex.generative_models.core.protocols.evaluation import (
     HasCodes,
+    HasCostlyMetrics,
     HasELBO,
     HasImportanceWeightedBound,
     HasLikelihood,

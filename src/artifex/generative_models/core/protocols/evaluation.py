@@ -1,5 +1,6 @@
 """What evaluation asks of models, as structural types."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Array, Float, Key, PyTree
@@ -50,4 +51,14 @@ class HasCodes(Protocol):
 
     def encode(self, x: PyTree[Array], condition: Any = None, *, key: Any = None) -> PyTree[Array]:
         """Integer codes of examples."""
+        ...
+
+
+@runtime_checkable
+class HasCostlyMetrics(Protocol):
+    """Has metrics that take long, so that they are computed only where they are asked for by name."""
+
+    @property
+    def costly_metrics(self) -> Mapping[str, str]:
+        """Their names, and what each takes, such as "solves an ODE for each example"."""
         ...

@@ -1,17 +1,18 @@
 """Evaluation of models of pictures.
 
+    log_prob                        log p(x) of a model with a density, nats
     elbo                            evidence lower bound of log p(x), nats
     importance_weighted_bound_k     the same from k importance samples
-    bits_per_dimension              -(bound + log_det) / (D log 2), with D the number of stored pixels times channels
-                                    and the bound the best that is asked for
+    bits_per_dimension              -(log p + log_det) / (D log 2), with D the number of stored pixels times channels
+                                    and log p the best of the three above that is asked for, else what takes least
     reconstruction_mse              mean squared error of `decode(reconstruct(x))` against `decode(x)`, pixels in [0, 1]
     codebook_perplexity             exp of the entropy of the codes over the whole set (mean over levels)
 
-What a model cannot give is left out, with the reason in `Evaluation.unavailable`; what is asked for by name and
-cannot be given is an error.
+What a model cannot give is left out, with the reason in `Evaluation.unavailable`, and so is what takes long, unless it
+is asked for by name; what is asked for by name and cannot be given is an error.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -19,26 +20,11 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from artifex.data import AbstractDataset
-from artifex.generative_models.core.configuration import DiscretizedLogisticConfig
 from artifex.generative_models.core.evaluation import Evaluation, code_perplexity, estimate_mean
-from artifex.generative_models.core.protocols import (
-    HasCodes,
-    HasELBO,
-    HasImportanceWeightedBound,
-    HasLikelihood,
-    LatentModel,
-)
 from artifex.generative_models.core.random import check_key
+from artifex.generative_models.modalities.image.availability import METRICS, Available
 from artifex.generative_models.modalities.image.representations import AbstractImageRepresentation
 from artifex.utils.messages import unknown_name
-
-METRICS = (
-    "elbo",
-    "importance_weighted_bound",
-    "bits_per_dimension",
-    "reconstruction_mse",
-    "codebook_perplexity",
-)
 
 
 def evaluate_images(
@@ -57,7 +43,7 @@ def evaluate_images(
         model: a trained model.
         dataset: pictures with a representation of this modality.
         key: randomness of bounds and representations, and of the choice of `max_examples`.
-        metrics: names out of `METRICS`; None: all that the model supports.
+        metrics: names out of `METRICS`; None: all that the model supports and that do not take long.
         num_importance_samples: k of the importance-weighted bound.
         batch_size: pictures at once.
         max_examples: use so many pictures, chosen at random; None: all.
@@ -77,14 +63,14 @@ def evaluate_images(
     for name, value in (("num_importance_samples", num_importance_samples), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1; got {value}")
-    reasons = {name: why_not(model, representation) for name, why_not in _OBSTACLES.items()}
-    names = _wanted(metrics, reasons, model)
+    available = Available(model, representation)
+    names = _wanted(metrics, available, model)
     subset_key, data_key, model_key = jax.random.split(key, 3)
-    columns = _Columns(model, dataset, names, num_importance_samples, data_key)
+    source = available.bits_source(names)
+    columns = _Columns(model, dataset, names, source, num_importance_samples, data_key)
     for start, positions, count in _padded_batches(len(dataset), batch_size, max_examples, key=subset_key):
         columns.add(positions, count, key=jax.random.fold_in(model_key, start))
-    unavailable = {name: why for name, why in reasons.items() if why and metrics is None}
-    return Evaluation(columns.estimates(), unavailable)
+    return Evaluation(columns.estimates(), available.left_out() if metrics is None else {})
 
 
 class _Columns:
@@ -95,12 +81,14 @@ class _Columns:
         model: Any,
         dataset: AbstractDataset,
         names: Sequence[str],
+        bits_source: str,
         num_importance_samples: int,
         data_key: Key[Array, ""],
     ):
         self._model = model
         self._dataset = dataset
         self._names = names
+        self._bits_source = bits_source
         self._k = num_importance_samples
         self._data_key = data_key
         self._parts: dict[str, list[np.ndarray]] = {}
@@ -109,17 +97,19 @@ class _Columns:
         """Evaluate a batch and keep its first `count` rows."""
         batch = self._dataset.batch(positions, key=self._data_key)
         x, condition = batch["x"], batch.get("condition")
-        elbo_key, weighted_key = jax.random.split(key)
+        elbo_key, weighted_key, density_key = jax.random.split(key, 3)
+        needed = {*self._names, *([self._bits_source] if "bits_per_dimension" in self._names else [])}
         new: dict[str, Any] = {}
-        bits_from_elbo = "bits_per_dimension" in self._names and self._best_bound == "elbo"
-        if "elbo" in self._names or bits_from_elbo:
+        if "log_prob" in needed:
+            new["log_prob"] = self._model.log_prob(x, condition=condition, key=density_key)
+        if "elbo" in needed:
             new["elbo"] = self._model.elbo(x, condition, key=elbo_key)
-        if "importance_weighted_bound" in self._names:
+        if "importance_weighted_bound" in needed:
             new["importance_weighted_bound"] = self._model.importance_weighted_bound(
                 x, condition, key=weighted_key, num_samples=self._k
             )
         if "bits_per_dimension" in self._names:
-            new["bits_per_dimension"] = self._bits(new[self._best_bound], positions)
+            new["bits_per_dimension"] = self._bits(new[self._bits_source], positions)
         if "reconstruction_mse" in self._names:
             new["reconstruction_mse"] = self._squared_error(x, self._model.reconstruct(x, condition))
         if "codebook_perplexity" in self._names:
@@ -142,15 +132,11 @@ class _Columns:
                 found[name] = estimate_mean(values, what=name)
         return found
 
-    @property
-    def _best_bound(self) -> str:
-        return "importance_weighted_bound" if "importance_weighted_bound" in self._names else "elbo"
-
-    def _bits(self, bound: Array, positions: np.ndarray) -> np.ndarray:
+    def _bits(self, log_prob: Array, positions: np.ndarray) -> np.ndarray:
         data = self._dataset.rows(positions)["x"]
         keys = self._dataset.keys(positions, key=self._data_key)
         log_det = self._dataset.representation.log_det(data, key=keys)
-        return -(np.asarray(bound, np.float64) + np.asarray(log_det, np.float64)) / (
+        return -(np.asarray(log_prob, np.float64) + np.asarray(log_det, np.float64)) / (
             data[0].size * np.log(2.0)
         )
 
@@ -179,11 +165,12 @@ def _padded_batches(
         yield start, positions, min(batch_size, len(chosen) - start)
 
 
-def _wanted(metrics: Sequence[str] | None, reasons: dict[str, str | None], model: Any) -> list[str]:
+def _wanted(metrics: Sequence[str] | None, available: Available, model: Any) -> list[str]:
     if metrics is None:
-        names = [name for name in METRICS if not reasons[name]]
+        left_out = available.left_out()
+        names = [name for name in METRICS if name not in left_out]
         if not names:
-            why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+            why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
             raise ValueError(f"no metric of pictures can be computed for {type(model).__name__} ({why})")
         return names
     if isinstance(metrics, str) or not metrics:
@@ -191,63 +178,6 @@ def _wanted(metrics: Sequence[str] | None, reasons: dict[str, str | None], model
     for name in metrics:
         if name not in METRICS:
             raise LookupError(unknown_name("metric", name, METRICS))
-        if reasons[name]:
-            raise ValueError(f"{name} cannot be computed for {type(model).__name__}: {reasons[name]}")
+        if reason := available.obstacles[name]:
+            raise ValueError(f"{name} cannot be computed for {type(model).__name__}: {reason}")
     return [name for name in METRICS if name in metrics]
-
-
-def _no_bound(model: Any, representation: AbstractImageRepresentation) -> str | None:
-    return None if isinstance(model, HasELBO) else "the model has no lower bound of log p(x)"
-
-
-def _no_weighted_bound(model: Any, representation: AbstractImageRepresentation) -> str | None:
-    return None if isinstance(model, HasImportanceWeightedBound) else "the model has no importance samples"
-
-
-def _no_bits(model: Any, representation: AbstractImageRepresentation) -> str | None:
-    """Bits are those of a code for the stored data: the likelihood must be one of what the representation gives."""
-    if reason := _no_bound(model, representation):
-        return reason
-    if not isinstance(model.config, HasLikelihood):
-        return "the model's config does not say which likelihood it has"
-    likelihood = model.config.likelihood
-    if likelihood.support != representation.support:
-        return (
-            f"a {likelihood.kind} likelihood is one of {_WORDS[likelihood.support]}, but "
-            f"{type(representation).__name__} gives {_WORDS[representation.support]}"
-        )
-    if not isinstance(likelihood, DiscretizedLogisticConfig):
-        return None
-    ends = np.array([0, representation.num_levels - 1], np.int32).reshape(2, 1, 1, 1)
-    low, high = np.asarray(representation.encode(ends)).reshape(2).tolist()
-    if (likelihood.num_levels, likelihood.low, likelihood.high) != (representation.num_levels, low, high):
-        return (
-            f"the likelihood has {likelihood.num_levels} levels from {likelihood.low} to {likelihood.high}, but the "
-            f"data have {representation.num_levels} from {low} to {high}"
-        )
-    return None
-
-
-def _no_reconstruction(model: Any, representation: AbstractImageRepresentation) -> str | None:
-    return None if isinstance(model, LatentModel) else "the model does not reconstruct"
-
-
-def _no_codes(model: Any, representation: AbstractImageRepresentation) -> str | None:
-    return None if isinstance(model, HasCodes) else "the model has no codes"
-
-
-_WORDS = {
-    "binary": "black and white pixels",
-    "levels": "equally spaced levels",
-    "real": "real numbers",
-    "tokens": "integers",
-    "unknown": "pixels of an unknown kind",
-}
-
-_OBSTACLES: dict[str, Callable[[Any, AbstractImageRepresentation], str | None]] = {
-    "elbo": _no_bound,
-    "importance_weighted_bound": _no_weighted_bound,
-    "bits_per_dimension": _no_bits,
-    "reconstruction_mse": _no_reconstruction,
-    "codebook_perplexity": _no_codes,
-}

@@ -6,7 +6,8 @@
 with the path (alpha, sigma), the kind of prediction y, the weight w and the distribution of t of the config.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -69,6 +70,9 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
     """
 
     log_prob_kind: ClassVar[str] = "estimate"
+    costly_metrics: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"log_prob": "solves an ODE for each example"}
+    )
 
     config: DiffusionConfig = eqx.field(static=True)
     network: AbstractDenoiserNetwork
