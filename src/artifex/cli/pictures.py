@@ -1,4 +1,4 @@
-"""The pictures of a run folder: samples, reconstructions, loss."""
+"""The pictures of a run folder: samples, how they come out of noise, reconstructions, loss."""
 
 import os
 from pathlib import Path
@@ -9,15 +9,23 @@ from jaxtyping import Array, Key, PyTree
 
 from artifex.data import AbstractDataset, DataSplits
 from artifex.generative_models.core.configuration import Experiment
-from artifex.generative_models.core.protocols import LatentModel
+from artifex.generative_models.core.protocols import DenoisingModel, LatentModel
 from artifex.generative_models.core.representations import AbstractRepresentation
 from artifex.generative_models.training import Event, Reached, Run
 from artifex.generative_models.zoo import RunResult, example_conditions
-from artifex.visualization import reconstructions, save_figure, save_images, training_curves
+from artifex.visualization import (
+    denoising_strip,
+    reconstructions,
+    save_figure,
+    save_images,
+    training_curves,
+)
 
 SAMPLES, RECONSTRUCTIONS, LOSS = "samples.png", "reconstructions.png", "loss.png"
+DENOISING = "denoising.png"
 _NUM_SAMPLES = 64
 _NUM_RECONSTRUCTIONS = 20
+_NUM_DENOISED = 8
 
 
 class SamplePictures:
@@ -59,6 +67,9 @@ def write_pictures(result: RunResult, run_dir: Path, *, key: Key[Array, ""]) -> 
     if isinstance(result.model, LatentModel):
         _write_reconstructions(run_dir / RECONSTRUCTIONS, result.model, held_out, key=key)
         written.append(RECONSTRUCTIONS)
+    if isinstance(result.model, DenoisingModel) and len(result.experiment.model.event_shape) == 3:
+        _write_denoising(run_dir / DENOISING, result, key=key)
+        written.append(DENOISING)
     if result.fit.records:
         save_figure(run_dir / LOSS, training_curves(result.fit.records))
         written.append(LOSS)
@@ -90,3 +101,11 @@ def _write_reconstructions(path: Path, model: Any, data: AbstractDataset, *, key
     made = model.reconstruct(batch["x"], batch.get("condition"))
     figure = reconstructions(decode(batch["x"]), decode(made), max_value=white_of(data.representation))
     save_figure(path, figure)
+
+
+def _write_denoising(path: Path, result: RunResult, *, key: Key[Array, ""]) -> None:
+    """The way to the first of the samples."""
+    condition = example_conditions(result.experiment.model, result.data.train, _NUM_DENOISED)
+    stops = result.model.denoising(_NUM_DENOISED, key=key, condition=condition)
+    representation = result.data.representation
+    save_figure(path, denoising_strip(representation.decode(stops), max_value=white_of(representation)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from artifex.visualization.curves import read_metrics, training_curves
+    from artifex.visualization.denoising import denoising_strip
     from artifex.visualization.figures import save_figure
     from artifex.visualization.images import image_grid, reconstructions, traversal
     from artifex.visualization.latents import codebook_usage, latent_scatter
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "codebook_usage": "latents",
     "contact_sheet": "pixels",
+    "denoising_strip": "denoising",
     "image_grid": "images",
     "latent_scatter": "latents",
     "read_metrics": "curves",
@@ -30,6 +32,7 @@ _MODULES = {
 __all__ = [
     "codebook_usage",
     "contact_sheet",
+    "denoising_strip",
     "image_grid",
     "latent_scatter",
     "read_metrics",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Array, Num
+from jaxtyping import Array, Num, UInt8
 
 from artifex.visualization.figures import NotebookFigure, new_figure
 from artifex.visualization.pixels import Images, contact_sheet, default_scale, sheet_columns, to_pixels
@@ -38,11 +38,11 @@ def image_grid(
     columns = sheet_columns(num, num_columns)
     scale = default_scale(width, columns) if scale is None else scale
     if titles is None:
-        return _show(_sheet(pixels, columns, scale))
+        return show_sheet(_sheet(pixels, columns, scale))
     if len(titles) != num:
         raise ValueError(f"`titles` needs one entry for each of the {num} images; got {len(titles)}")
     room = -(-_TITLE_HEIGHT // scale)
-    figure = _show(_sheet(_padded(pixels, room), columns, scale))
+    figure = show_sheet(_sheet(_padded(pixels, room), columns, scale))
     cell = ((height + room) * scale + 2, width * scale + 2)
     for i, title in enumerate(titles):
         top, left = (i // columns) * cell[0], (i % columns) * cell[1]
@@ -124,11 +124,15 @@ def _padded(pixels: np.ndarray, room: int) -> np.ndarray:
     return np.pad(pixels, ((0, 0), (room, 0), (0, 0), (0, 0)), constant_values=255)
 
 
-def _show(sheet: np.ndarray, *, left: int = 0) -> NotebookFigure:
-    """The sheet, one screen pixel for each of its pixels, with `left` white pixels before it."""
+def show_sheet(
+    sheet: UInt8[np.ndarray, "height width channels"], *, left: int = 0, top: int = 0
+) -> NotebookFigure:
+    """The sheet, one screen pixel for each of its pixels, with `left` white pixels before and `top` above it."""
     height, width = sheet.shape[:2]
-    figure = new_figure(width + left, height)
-    axes = figure.add_axes((left / (width + left), 0.0, width / (width + left), 1.0))
+    figure = new_figure(width + left, height + top)
+    axes = figure.add_axes(
+        (left / (width + left), 0.0, width / (width + left), height / (height + top)),
+    )
     axes.set_axis_off()
     axes.imshow(
         np.broadcast_to(sheet, (height, width, 3)),
@@ -140,7 +144,7 @@ def _show(sheet: np.ndarray, *, left: int = 0) -> NotebookFigure:
 
 
 def _labelled(pixels: np.ndarray, columns: int, scale: int, labels: Sequence[object]) -> NotebookFigure:
-    figure = _show(_sheet(pixels, columns, scale), left=_LABEL_WIDTH)
+    figure = show_sheet(_sheet(pixels, columns, scale), left=_LABEL_WIDTH)
     height = pixels.shape[1] * scale
     for row, label in enumerate(labels):
         centre = row * (height + 2) + height / 2

@@ -244,3 +244,16 @@ def test_wrong_use(guided_model, key):
         guided_model.sample(1, key=key, condition=0, num_steps=2000, spacing=LeadingSpacingConfig())
     with pytest.raises(ValueError, match="class labels must lie in"):
         guided_model.generate(1, key=key, condition=7)
+
+
+def test_denoising_leads_to_the_samples(guided_model):
+    """Its last stop is `generate`'s, its first is noise of unit variance, all on the scale of data."""
+    condition = jnp.arange(50) % 3
+    stops = guided_model.denoising(50, key=jax.random.key(5), condition=condition, num_stops=3)
+    assert stops.shape == (50, 3, 2)
+    samples = guided_model.generate(50, key=jax.random.key(5), condition=condition)
+    np.testing.assert_allclose(stops[:, -1], samples, rtol=1e-5, atol=1e-5)
+    full = guided_model.sample(50, key=jax.random.key(5), condition=condition, keep_trajectory=True)
+    middle = full.trajectory[:, 2] / np.hypot(0.5, 0.5)  # t = 1/2 of a straight line
+    np.testing.assert_allclose(stops[:, 1], middle, rtol=1e-5)
+    assert abs(float(np.std(stops[:, 0])) - 1.0) < 4 / np.sqrt(2 * 100)

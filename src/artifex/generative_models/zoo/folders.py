@@ -27,6 +27,7 @@ _RUN_FILES = (
     "checkpoints",
     "samples.png",
     "samples_*.png",
+    "denoising.png",
     "reconstructions.png",
     "loss.png",
 )

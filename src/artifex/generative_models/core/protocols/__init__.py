@@ -7,6 +7,11 @@ from artifex.generative_models.core.protocols.evaluation import (
     HasImportanceWeightedBound,
     HasLikelihood,
 )
-from artifex.generative_models.core.protocols.models import DensityModel, GenerativeModel, LatentModel
+from artifex.generative_models.core.protocols.models import (
+    DenoisingModel,
+    DensityModel,
+    GenerativeModel,
+    LatentModel,
+)
 from artifex.generative_models.core.protocols.outputs import LossOutput
 from artifex.generative_models.core.protocols.paths import GaussianPath

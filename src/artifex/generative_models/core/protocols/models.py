@@ -58,3 +58,14 @@ class LatentModel(GenerativeModel, Protocol):
     def interpolate(self, start: Arrays, end: Arrays, num_steps: int, condition: Any = None) -> PyTree[Array]:
         """Examples on the way from `start` to `end` through latent space."""
         ...
+
+
+@runtime_checkable
+class DenoisingModel(GenerativeModel, Protocol):
+    """Makes examples from noise step by step, and shows the way."""
+
+    def denoising(
+        self, n_samples: int, *, key: Key[Array, ""], condition: Any = None, num_stops: int = 10
+    ) -> PyTree[Array]:
+        """Stops of the way to `generate(n_samples)`, first to last, shape `(n_samples, stops, *event_shape)`."""
+        ...

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.arrays import Arrays
@@ -247,6 +248,23 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         return generate_examples(
             _sample_one, request, n_samples, key=key, condition=condition, chunk_size=chunk_size
         )
+
+    def denoising(
+        self, n_samples: int, *, key: Key[Array, ""], condition: Arrays | None = None, num_stops: int = 10
+    ) -> Float[Array, "samples stops ..."]:
+        """Stops of the way to `generate(n_samples)`, for pictures: x_t / sqrt(alpha^2 + sigma^2), as large as data.
+
+        Args:
+            n_samples: how many.
+            key: that of `generate`.
+            condition: as in `generate`.
+            num_stops: at most so many stops, evenly spread over the steps, the first and the last among them.
+        """
+        sampled = self.sample(n_samples, key=key, condition=condition, keep_trajectory=True)
+        times = self.times()
+        chosen = np.unique(np.linspace(0, len(times) - 1, num_stops).round().astype(int))
+        radius = jnp.hypot(self.path.alpha(times), self.path.sigma(times))[chosen]
+        return jnp.asarray(sampled.trajectory)[:, chosen] / radius.reshape(1, -1, *(1,) * len(self.config.event_shape))
 
     def _guidance(self, scale: float | None) -> GuidanceConfig:
         return GuidanceConfig(scale=self.config.guidance_scale if scale is None else float(scale))
