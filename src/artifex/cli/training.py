@@ -4,7 +4,7 @@ from pathlib import Path
 
 import jax
 
-from artifex.cli.messages import say
+from artifex.cli.messages import notes, say
 from artifex.cli.pictures import SamplePictures, write_pictures
 from artifex.cli.report import evaluation_lines
 from artifex.generative_models.core.configuration import Experiment
@@ -33,8 +33,8 @@ def train(experiment: Experiment, run_dir: Path, *, resume: bool, overwrite: boo
         )
     except InterruptedTrainingError as interrupt:
         say(
-            f"{interrupt.signal.name} after step {interrupt.step} of {experiment.training.num_steps}; the state is "
-            f"saved. To go on: artifex train {run_dir} --resume"
+            f"{interrupt.signal.name} after step {interrupt.step} of {interrupt.num_steps}; the state is saved. "
+            f"{notes(interrupt)}To go on: artifex train {run_dir} --resume"
         )
         return 128 + interrupt.signal
     pictures = write_pictures(result, run_dir, key=key)

@@ -8,6 +8,7 @@ from artifex.data.dataset import (
     StreamedDataset,
     as_batches,
     as_dataset,
+    without_conditions,
 )
 from artifex.data.iterables import IterableBatches
 from artifex.data.stream import StreamBatches

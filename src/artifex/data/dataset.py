@@ -200,6 +200,26 @@ def as_dataset(data: Any) -> AbstractDataset:
     )
 
 
+def without_conditions(data: AbstractDataset) -> AbstractDataset:
+    """The same examples, for a model that takes no conditions."""
+    if isinstance(data, Dataset):
+        return Dataset({"x": data.arrays["x"]}, data.representation)
+    return StreamedDataset(_ExamplesAlone(data), data.representation)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _ExamplesAlone:
+    """Rows of a data set without their conditions."""
+
+    data: AbstractDataset
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def rows(self, indices: Int[np.ndarray, " batch"]) -> dict[str, PyTree[np.ndarray]]:
+        return {"x": self.data.rows(indices)["x"]}
+
+
 def as_batches(
     data: Any, batch_size: int, *, seed: int, representation: AbstractRepresentation | None = None
 ) -> AbstractBatches:

@@ -19,7 +19,11 @@ class Progress:
 
     every: int | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, label: str | None = None) -> None:
+        """Args:
+        label: what stands before the bar.
+        """
+        self._label = label
         self._bar: Any = None
         self._shown: dict[str, str] = {}
 
@@ -28,6 +32,7 @@ class Progress:
         match event:
             case Started(step):
                 self._bar = _bar_class()(
+                    desc=self._label,
                     total=run.config.num_steps,
                     initial=step,
                     unit="step",
@@ -89,6 +94,9 @@ class Validation:
     def __call__(self, run: Run, event: Event) -> None:
         """Validate when asked."""
         match event:
+            case Started(step):
+                # The checkpoint that a run goes on from was written after the validation of its step.
+                self._done_at = step if step and self.every and step % self.every == 0 else None
             case Reached(step):
                 self._validate(run, step)
             case Ended(step, "finished") if step != self._done_at:

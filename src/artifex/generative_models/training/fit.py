@@ -20,6 +20,7 @@ from artifex.generative_models.core.configuration import (
     to_mapping,
 )
 from artifex.generative_models.core.examples import check_examples
+from artifex.generative_models.core.pretraining import check_has_pretrained
 from artifex.generative_models.core.protocols import GenerativeModel
 from artifex.generative_models.core.random import check_key
 from artifex.generative_models.core.representations import Identity
@@ -111,7 +112,8 @@ def fit(
         NonFiniteError: the loss or its gradient is not finite and `config.nonfinite` is `stop`.
         InterruptedTrainingError: Ctrl-C or SIGTERM; the state has been saved.
         ValueError: the run folder holds a run of another config; data, model, batch size and devices do not fit;
-            or `config` asks for early stopping and there is no validation data.
+            `config` asks for early stopping and there is no validation data; or a part of the model is to be trained
+            first.
     """
     check_key(key)
     _check_types(model, config)
@@ -222,7 +224,7 @@ class _Run:
             finally:
                 self._log.close()
         if signals.received:
-            raise InterruptedTrainingError(self.step, signals.received)
+            raise InterruptedTrainingError(self.step, self.config.num_steps, signals.received)
         return reason
 
     def _loop(self, signals: SignalWatch) -> None:
@@ -315,6 +317,7 @@ def _check_types(model: Any, config: Any) -> None:
         raise TypeError(
             f"`config` must be a TrainingConfig, such as `experiment.training`; got {type(config).__name__}"
         )
+    check_has_pretrained(model)
 
 
 def _check_values(model: Any, batches: AbstractBatches, arrays: Any) -> None:

@@ -11,11 +11,13 @@ class InterruptedTrainingError(KeyboardInterrupt):
 
     Attributes:
         step: updates made.
+        num_steps: updates that were to be made.
         signal: which signal.
     """
 
-    def __init__(self, step: int, received: signal.Signals):
+    def __init__(self, step: int, num_steps: int, received: signal.Signals):
         self.step = step
+        self.num_steps = num_steps
         self.signal = received
         super().__init__(f"{received.name} after step {step}")
 

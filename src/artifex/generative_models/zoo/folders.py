@@ -17,6 +17,7 @@ from artifex.utils.files import atomic_path, check_can_write
 
 CONFIG_FILE = "config.yaml"
 EVALUATION_FILE = "evaluation.json"
+PRETRAINING = "pretraining"  # folder of the part that is trained first: its metrics and checkpoints
 
 # All that a run writes; `overwrite` removes this and nothing else.
 _RUN_FILES = (
@@ -25,6 +26,7 @@ _RUN_FILES = (
     "metrics.jsonl",
     "events.out.tfevents.*",
     "checkpoints",
+    PRETRAINING,
     "samples.png",
     "samples_*.png",
     "denoising.png",
@@ -114,15 +116,17 @@ def begin_run_dir(run_dir: str | os.PathLike, experiment: Experiment, *, overwri
 def abandon_run_dir(run_dir: str | os.PathLike) -> None:
     """Remove a run that failed before its first checkpoint and its first metrics: there is nothing to go on with."""
     run_dir = Path(run_dir)
-    metrics = run_dir / "metrics.jsonl"
-    checkpoints = run_dir / "checkpoints"
-    if (checkpoints.is_dir() and any(checkpoints.iterdir())) or (
-        metrics.is_file() and metrics.stat().st_size > 0
-    ):
+    if _has_results(run_dir) or _has_results(run_dir / PRETRAINING):
         return
     _remove_run(run_dir)
     if run_dir.is_dir() and not any(run_dir.iterdir()):
         run_dir.rmdir()
+
+
+def _has_results(folder: Path) -> bool:
+    metrics, checkpoints = folder / "metrics.jsonl", folder / "checkpoints"
+    has_metrics = metrics.is_file() and metrics.stat().st_size > 0
+    return has_metrics or (checkpoints.is_dir() and any(checkpoints.iterdir()))
 
 
 def _remove_run(run_dir: Path) -> None:

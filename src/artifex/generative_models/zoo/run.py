@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +12,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Num
 
-from artifex.data import AbstractDataset, Dataset, DataSplits, as_batches
-from artifex.generative_models.core.configuration import Experiment, ModelConfig, TrainingConfig
+from artifex.data import AbstractDataset, DataSplits
+from artifex.generative_models.core.configuration import Experiment, ModelConfig
 from artifex.generative_models.core.evaluation import Evaluation
-from artifex.generative_models.core.examples import check_examples
 from artifex.generative_models.factory import create_model
 from artifex.generative_models.modalities import evaluate, load_data
-from artifex.generative_models.scaling import check_batch_size, make_mesh
 from artifex.generative_models.training import Callback, FitResult, fit, init_state, make_optimizer
 from artifex.generative_models.training.checkpointing import CheckpointStore
 from artifex.generative_models.training.fit import CHECKPOINTS
+from artifex.generative_models.zoo.checks import check_fits
 from artifex.generative_models.zoo.folders import (
+    PRETRAINING,
     abandon_run_dir,
     begin_run_dir,
     check_run_dir,
     load_experiment,
     write_evaluation,
 )
-
-_LOOK_AT = 64  # examples whose values are compared with what the model can take
+from artifex.generative_models.zoo.pretraining import make_pretraining
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +68,8 @@ def run_experiment(
 ) -> RunResult:
     """Load the data, create the model, train it and evaluate it on held-out data.
 
-    All randomness comes from `experiment.training.seed`. With a run folder, everything is written there: the config,
+    A part of the model that is to be trained first, is. All randomness comes from `experiment.training.seed`, and
+    for that part from `experiment.pretraining.seed`. With a run folder, everything is written there: the config,
     metrics, checkpoints and the evaluation.
 
     Args:
@@ -92,10 +92,15 @@ def run_experiment(
     model_key, fit_key, evaluation_key = jax.random.split(jax.random.key(experiment.training.seed), 3)
     data = load_data(experiment.data)
     model = create_model(experiment.model, key=model_key)
-    _check_fits(model, data, experiment.training)
+    check_fits(model, data, experiment.training)
+    first = make_pretraining(experiment, data)
     if run_dir is not None:  # only now, so that wrong data or a wrong model leave no folder
         begin_run_dir(run_dir, experiment, overwrite=overwrite)
     try:
+        if first is not None:
+            model = first.run(
+                model, None if run_dir is None else Path(run_dir) / PRETRAINING, progress=progress
+            )
         result = fit(
             model,
             data.train,
@@ -117,43 +122,6 @@ def run_experiment(
     return RunResult(
         experiment, result.model, data, result, evaluation, None if run_dir is None else Path(run_dir)
     )
-
-
-def _check_fits(model: Any, data: DataSplits, training: TrainingConfig) -> None:
-    """Find what cannot be trained before anything is written: schedules, batch size, devices, shapes."""
-    make_optimizer(training)
-    check_batch_size(make_mesh(training.mesh), training.batch_size)
-    as_batches(data.train, training.batch_size, seed=training.seed)
-    if training.validate_every is not None and data.validation is None:
-        raise ValueError(
-            "`training.validate_every` is set, but no data are held out for validation: set it to null, or "
-            "`data.validation_fraction` to more than 0"
-        )
-    key = jax.random.key(training.seed)
-    batch = data.train.batch(range(min(_LOOK_AT, len(data.train))), key=key)
-    _check_model(model.config, batch)
-    if isinstance(data.train, Dataset):  # all labels are at hand
-        check_examples(model.config, {k: v for k, v in data.train.arrays.items() if k == "condition"})
-    eqx.filter_eval_shape(lambda model, batch: model.loss(**batch, key=key).total, model, batch)
-
-
-def _check_model(config: ModelConfig, batch: Mapping[str, Any]) -> None:
-    """Compare a model with its data, in terms of the experiment's fields."""
-    found = batch["x"].shape[1:] if hasattr(batch["x"], "shape") else config.event_shape
-    if found != config.event_shape:
-        raise ValueError(
-            f"`model.event_shape` must be the shape of the data's examples, {found}; got {config.event_shape}"
-        )
-    has_condition = "condition" in batch
-    if (config.condition_size > 0) != has_condition:
-        raise ValueError(
-            "the data have conditions and the model takes none: set `model.num_classes`, or `data.conditional` to "
-            "false"
-            if has_condition
-            else "the model is conditional and the data have no conditions: set `data.conditional` to true, or "
-            "`model.num_classes` to null"
-        )
-    check_examples(config, batch)
 
 
 def load_run(run_dir: str | os.PathLike, *, step: int | None = None) -> tuple[Experiment, Any]:

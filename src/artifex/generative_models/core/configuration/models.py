@@ -37,3 +37,8 @@ class ModelConfig(Config):
         if self.num_classes is not None:
             return self.num_classes
         return 0 if self.condition_shape is None else math.prod(self.condition_shape)
+
+    @property
+    def pretrained_part(self) -> "ModelConfig | None":
+        """The part that is trained first, on the same data, as a model of its own; None: there is none."""
+        return None

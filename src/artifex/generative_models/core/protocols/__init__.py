@@ -15,3 +15,4 @@ from artifex.generative_models.core.protocols.models import (
 )
 from artifex.generative_models.core.protocols.outputs import LossOutput
 from artifex.generative_models.core.protocols.paths import GaussianPath
+from artifex.generative_models.core.protocols.pretraining import TakesPretrained
