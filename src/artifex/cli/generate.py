@@ -28,6 +28,11 @@ class Options:
         mean: the mean of each example's likelihood, as in samples.png, instead of a draw from it.
         chunk_size: at most so many examples at once, to save memory.
         step: use the checkpoint of this step, not the newest.
+        sampler: of a diffusion model, in place of its config's: a name, such as dpmpp_2m, or a config as YAML, such
+            as "{kind: ddim, eta: 0.5}".
+        steps: in how many steps it samples.
+        spacing: where they lie: a kind, such as karras, or a config as YAML.
+        guidance: scale of its guidance: 0 unconditional, 1 conditional, more: stronger.
     """
 
     run_dir: Annotated[Path, tyro.conf.arg(name="run-dir"), tyro.conf.Positional]
@@ -38,6 +43,10 @@ class Options:
     mean: Switch = False
     chunk_size: int | None = None
     step: int | None = None
+    sampler: str | None = None
+    steps: int | None = None
+    spacing: str | None = None
+    guidance: float | None = None
 
 
 def run(arguments: list[str]) -> int:
@@ -50,7 +59,7 @@ def run(arguments: list[str]) -> int:
     )
     if options.out.suffix not in _FORMATS:
         raise UsageError(f"--out must end in {' or '.join(_FORMATS)}; got {options.out}")
-    check_counts({"--n": options.n, "--chunk-size": options.chunk_size})
+    check_counts({"--n": options.n, "--chunk-size": options.chunk_size, "--steps": options.steps})
     try:
         check_can_write(options.out)
     except OSError as error:

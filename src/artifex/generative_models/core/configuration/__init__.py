@@ -3,6 +3,7 @@
 from artifex.generative_models.core.configuration.base import (
     Config,
     ConfigError,
+    as_config,
     config,
     config_kinds,
     from_mapping,

@@ -11,6 +11,7 @@ from artifex.generative_models.core.protocols.models import (
     DenoisingModel,
     DensityModel,
     GenerativeModel,
+    HasSamplers,
     LatentModel,
 )
 from artifex.generative_models.core.protocols.outputs import LossOutput

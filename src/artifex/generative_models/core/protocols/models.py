@@ -69,3 +69,12 @@ class DenoisingModel(GenerativeModel, Protocol):
     ) -> PyTree[Array]:
         """Stops of the way to `generate(n_samples)`, first to last, shape `(n_samples, stops, *event_shape)`."""
         ...
+
+
+@runtime_checkable
+class HasSamplers(GenerativeModel, Protocol):
+    """Makes examples by a sampler that can be chosen in the call."""
+
+    def sample(self, n_samples: int, *, key: Key[Array, ""], condition: Any = None) -> Any:
+        """New examples as the attribute `x`; further arguments, such as `sampler`, say how they are made."""
+        ...

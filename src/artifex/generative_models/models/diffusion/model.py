@@ -27,6 +27,7 @@ from artifex.generative_models.core.configuration import (
     SamplerConfig,
     ScoreSDEConfig,
     SpacingConfig,
+    as_config,
 )
 from artifex.generative_models.core.models import AbstractDensityModel, AbstractLatentModel, generate_examples
 from artifex.generative_models.core.protocols import LossOutput
@@ -191,12 +192,12 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         return LossOutput(total=metrics["loss"], metrics=metrics)
 
     def times(
-        self, num_steps: int | None = None, spacing: SpacingConfig | None = None
+        self, num_steps: int | None = None, spacing: SpacingConfig | str | None = None
     ) -> Float[Array, " stops"]:
         """Times at which sampling stops, from noise to 0; by default those of the config."""
         config = self.config
         return make_times(
-            config.spacing if spacing is None else spacing,
+            config.spacing if spacing is None else as_config(SpacingConfig, spacing),
             self.path,
             config.num_sampling_steps if num_steps is None else num_steps,
         )
@@ -207,9 +208,9 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         *,
         key: Key[Array, ""],
         condition: Arrays | None = None,
-        sampler: SamplerConfig | AbstractSampler | None = None,
+        sampler: SamplerConfig | AbstractSampler | str | None = None,
         num_steps: int | None = None,
-        spacing: SpacingConfig | None = None,
+        spacing: SpacingConfig | str | None = None,
         guidance_scale: float | None = None,
         guidance: GuidanceConfig | None = None,
         guide: "GaussianDiffusion | None" = None,
@@ -222,9 +223,9 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
             n_samples: how many.
             key: sample `i` is made with `fold_in(key, i)`.
             condition: one for each sample, or a single one for all; None for an unconditional model.
-            sampler: how to go from noise to data.
+            sampler: how to go from noise to data: a config, its name ("dpmpp_2m"), or a sampler.
             num_steps: in how many steps.
-            spacing: where they lie.
+            spacing: where they lie, as a config or its kind ("karras").
             guidance_scale: 0 unconditional, 1 conditional, more: stronger.
             guidance: in place of a scale alone: scale, interval and rescaling.
             guide: a weaker model on the same path to be led away from, in place of this one without its condition.
@@ -241,7 +242,7 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         chosen = self._guidance(guidance_scale) if guidance is None else guidance
         self._check_guidance(chosen, guide)
         if not isinstance(sampler, AbstractSampler):
-            sampler = make_sampler(config.sampler if sampler is None else sampler)
+            sampler = make_sampler(config.sampler if sampler is None else as_config(SamplerConfig, sampler))
         check_serves(sampler, is_consistency=False)
         times = self.times(num_steps, spacing)
         request = _Request(self, sampler, times, chosen, guide, keep_trajectory)
@@ -264,7 +265,9 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         times = self.times()
         chosen = np.unique(np.linspace(0, len(times) - 1, num_stops).round().astype(int))
         radius = jnp.hypot(self.path.alpha(times), self.path.sigma(times))[chosen]
-        return jnp.asarray(sampled.trajectory)[:, chosen] / radius.reshape(1, -1, *(1,) * len(self.config.event_shape))
+        return jnp.asarray(sampled.trajectory)[:, chosen] / radius.reshape(
+            1, -1, *(1,) * len(self.config.event_shape)
+        )
 
     def _guidance(self, scale: float | None) -> GuidanceConfig:
         return GuidanceConfig(scale=self.config.guidance_scale if scale is None else float(scale))

@@ -1,24 +1,52 @@
 """Configs of samplers from noise to data."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from artifex.generative_models.core.configuration.base import Config, config
+from artifex.generative_models.core.configuration.base import Config, ConfigError, config, config_kinds
 from artifex.generative_models.core.configuration.fields import (
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     UnitFloat,
 )
+from artifex.utils.messages import unknown_name
 
 RungeKutta = Literal["heun", "midpoint", "ralston", "bosh3", "dopri5", "tsit5", "dopri8"]
 Variable = Literal["angle", "time"]
+
+
+# What samplers are called elsewhere.
+CUSTOMARY_SAMPLERS: Mapping[str, Mapping[str, Any]] = {
+    "ddpm": {"kind": "ddim", "eta": 1.0},
+    "dpmpp_2m": {"kind": "dpm_solver_multistep"},
+    "dpmpp_2m_sde": {"kind": "dpm_solver_multistep", "is_stochastic": True},
+    "dpmpp_2s": {"kind": "dpm_solver_singlestep"},
+    "euler": {"kind": "ddim"},
+    "euler_ancestral": {"kind": "ddim", "eta": 1.0},
+}
 
 
 @config()
 class SamplerConfig(Config):
     """A way from noise to data. Every sampler goes with every spacing, and with every model that denoises; the sampler
     of consistency models goes with these alone, and they with it.
+
+    A name alone is short for a config: a kind, such as "unipc", with the other fields as they are by default, or a
+    customary name, such as "dpmpp_2m", out of `CUSTOMARY_SAMPLERS`.
     """
+
+    short_form: ClassVar[Mapping[str, Any] | None] = {"type": "string"}
+
+    @classmethod
+    def coerce(cls, value: Any) -> Any:
+        """A string is taken for the name of a sampler."""
+        if not isinstance(value, str):
+            return value
+        names = (*CUSTOMARY_SAMPLERS, *config_kinds(SamplerConfig))
+        if value not in names:
+            raise ConfigError(unknown_name("sampler", value, names))
+        return CUSTOMARY_SAMPLERS.get(value, {"kind": value})
 
 
 @config("ddim")

@@ -1,12 +1,25 @@
 """Configs of where a sampler's steps lie."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from artifex.generative_models.core.configuration.base import Config, config
 from artifex.generative_models.core.configuration.fields import PositiveFloat, PositiveInt
 
 
 @config()
 class SpacingConfig(Config):
-    """The times at which a sampler stops, from noise to data. Every spacing goes with every sampler."""
+    """The times at which a sampler stops, from noise to data. Every spacing goes with every sampler.
+
+    A kind alone, such as "karras", is short for its config.
+    """
+
+    short_form: ClassVar[Mapping[str, Any] | None] = {"type": "string"}
+
+    @classmethod
+    def coerce(cls, value: Any) -> Any:
+        """A string is taken for a kind."""
+        return {"kind": value} if isinstance(value, str) else value
 
 
 @config("uniform")
