@@ -2,7 +2,7 @@
 
 It is apart from the environment of the project: no peer is a dependency of artifex. A peer that requires more
 than its measured code needs (avitai-artifex: about 270 packages) comes without its requirements; what its
-models and loops import is listed here.
+models and loops import is listed here. So does diffusers, whose networks and schedulers the fixtures come from.
 """
 
 import argparse
@@ -35,6 +35,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "tomli-w",
     ),
     ("--no-deps", "avitai-artifex", "calibrax", "datarax"),
+    ("huggingface-hub", "importlib-metadata", "filelock", "regex", "requests", "safetensors", "pillow"),
+    ("--no-deps", "diffusers"),
 )
 
 

@@ -296,6 +296,21 @@ def test_churn_zero_is_heun_and_eta_one_is_ancestral():
         np.testing.assert_allclose(moved, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["ddim", "ancestral", "dpm_2m", "dpm_2m_sde", "dpm_2s", "heun", "unipc"])
+@pytest.mark.parametrize("path_name", ["vp", "edm", "linear"])
+def test_step_to_the_data(name, path_name):
+    """It gives the denoiser's estimate itself, also from where little noise is left."""
+    path = make_path(PATHS[path_name])
+    denoise, x = MIXTURE.denoiser(path), jnp.array([0.7, -0.4])
+    times = jnp.append(path.time(-2.0 * jnp.log(jnp.array([0.004, 0.002]))), 0.0)
+    sampled = SAMPLERS[name].sample(denoise, path, x, times, key=jax.random.key(0), keep_trajectory=True)
+    before = sampled.trajectory[-2]
+    if name == "unipc":  # it corrects where it is first; by less than a thousandth of the noise that is left
+        np.testing.assert_allclose(sampled.x, denoise(before, times[-2]).data, rtol=1e-5, atol=2e-6)
+    else:
+        np.testing.assert_allclose(sampled.x, denoise(before, times[-2]).data, rtol=2e-6)
+
+
 def test_trajectory_and_keys():
     """All stops on demand; another key changes stochastic samplers alone; under vmap each sample is on its own."""
     path = make_path(VPPathConfig())

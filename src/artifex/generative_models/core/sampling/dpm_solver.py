@@ -38,9 +38,10 @@ def data_step(
     """The exact step for a constant data estimate, without noise or, by the reverse SDE, with standard normal noise."""
     alpha, sigma, sigma_t = path.alpha(s), path.sigma(s), path.sigma(t)
     h = 0.5 * (path.log_snr(s) - path.log_snr(t))
+    is_data = sigma == 0  # there the log-SNR is cut off, but h is infinite
     if noise is None:
-        return sigma / sigma_t * x - alpha * jnp.expm1(-h) * data
-    gone = -jnp.expm1(-2.0 * h)
+        return sigma / sigma_t * x + alpha * jnp.where(is_data, 1.0, -jnp.expm1(-h)) * data
+    gone = jnp.where(is_data, 1.0, -jnp.expm1(-2.0 * h))
     return sigma / sigma_t * jnp.exp(-h) * x + alpha * gone * data + sigma * jnp.sqrt(gone) * noise
 
 
