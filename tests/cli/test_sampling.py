@@ -1,7 +1,12 @@
 """`artifex generate` of a diffusion model by samplers named on the command line."""
 
+import functools
+import json
+
 import numpy as np
 import pytest
+
+from artifex.generative_models.modalities.image import CLASSIFIER_TRAINING, train_image_classifier
 
 TINY = """
 kind: experiment
@@ -66,3 +71,19 @@ def test_a_model_without_samplers(call, trained, tmp_path):
     """A VAE is told so."""
     result = call("generate", trained[0], "--out", tmp_path / "a.npz", "--sampler", "ddim")
     assert result.code == 2 and "VAE has nothing that --sampler could set" in result.err
+
+
+def test_evaluation_of_samples(call, diffusion_run, monkeypatch):
+    """Samples are judged beside the metrics; a hardly trained model's are far from digits."""
+    short = functools.partial(train_image_classifier, training=CLASSIFIER_TRAINING.replace(num_steps=40))
+    monkeypatch.setattr("artifex.cli.measuring.train_image_classifier", short)
+    words = ["--json", "--metrics", "reconstruction_mse", "--max-examples", 20]
+    result = call(
+        "evaluate", diffusion_run, *words, "--num-samples", 200, "--sampler", "dpmpp_2m", "--steps", 2
+    )
+    assert result.code == 0, result
+    found = json.loads(result.out)
+    assert found["frechet_distance"]["value"] > 0.5
+    assert found["class_agreement"]["value"] < 0.5 and found["class_agreement"]["num_examples"] == 200
+    result = call("evaluate", diffusion_run, "--steps", 3)
+    assert result.code == 2 and "give --num-samples too" in result.err

@@ -3,16 +3,16 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from artifex.cli.messages import say
-from artifex.cli.options import Switch, check_counts, parse
+from artifex.cli.messages import UsageError
+from artifex.cli.options import SamplingOptions, Switch, check_counts, parse
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(SamplingOptions):
     """Options of `artifex evaluate`.
 
     Attributes:
@@ -25,6 +25,9 @@ class Options:
         max_examples: measure so many examples only, chosen at random. None: all.
         seed: randomness of bounds and representations.
         step: use the checkpoint of this step, not the newest.
+        num_samples: judge so many new examples too, by a classifier that is trained on the run's training data first:
+            their Frechet distance to the split in its features, and whether it reads the classes asked for. For
+            labelled pictures.
         json: print JSON instead of lines for people.
     """
 
@@ -36,6 +39,7 @@ class Options:
     max_examples: int | None = None
     seed: int = 0
     step: int | None = None
+    num_samples: int | None = None
     json: Switch = False
 
 
@@ -47,9 +51,13 @@ def run(arguments: list[str]) -> int:
         command="evaluate",
         text="Measure the model of a run folder on data. Values stand with their standard errors.",
     )
-    given = ("num_importance_samples", "batch_size", "max_examples")
+    given = ("num_importance_samples", "batch_size", "max_examples", "num_samples", "steps")
     check_counts({"--" + name.replace("_", "-"): getattr(options, name) for name in given})
-    evaluation = _evaluate(options)
+    if options.num_samples is None and (options.sampler or options.steps or options.spacing):
+        raise UsageError("--sampler, --steps and --spacing say how samples are made: give --num-samples too")
+    from artifex.cli.measuring import measure  # loads JAX
+
+    evaluation = measure(options)
     if options.json:
         print(json.dumps(evaluation.to_mapping(), indent=2))
         return 0
@@ -57,23 +65,3 @@ def run(arguments: list[str]) -> int:
 
     print("\n".join(evaluation_lines(evaluation)))
     return 0
-
-
-def _evaluate(options: Options) -> Any:
-    import jax
-
-    from artifex.generative_models.modalities import evaluate, load_data
-    from artifex.generative_models.zoo import load_run
-
-    experiment, model = load_run(options.run_dir, step=options.step)
-    dataset = getattr(load_data(experiment.data), options.split)
-    if dataset is None:
-        raise ValueError(f"the run's data have no {options.split} part: choose another with --split")
-    given = {
-        name: value
-        for name in ("num_importance_samples", "batch_size", "max_examples")
-        if (value := getattr(options, name)) is not None
-    }
-    say(f"{options.split} data, {min(len(dataset), options.max_examples or len(dataset))} examples")
-    metrics = list(options.metrics) or None
-    return evaluate(model, dataset, key=jax.random.key(options.seed), metrics=metrics, **given)

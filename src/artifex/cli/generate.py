@@ -7,14 +7,14 @@ from typing import Annotated
 import tyro
 
 from artifex.cli.messages import UsageError, say
-from artifex.cli.options import Switch, check_counts, parse
+from artifex.cli.options import SamplingOptions, Switch, check_counts, parse
 from artifex.utils.files import check_can_write
 
 _FORMATS = (".png", ".npz")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(SamplingOptions):
     """Options of `artifex generate`.
 
     Attributes:
@@ -28,11 +28,6 @@ class Options:
         mean: the mean of each example's likelihood, as in samples.png, instead of a draw from it.
         chunk_size: at most so many examples at once, to save memory.
         step: use the checkpoint of this step, not the newest.
-        sampler: of a diffusion model, in place of its config's: a name, such as dpmpp_2m, or a config as YAML, such
-            as "{kind: ddim, eta: 0.5}".
-        steps: in how many steps it samples.
-        spacing: where they lie: a kind, such as karras, or a config as YAML.
-        guidance: scale of its guidance: 0 unconditional, 1 conditional, more: stronger.
     """
 
     run_dir: Annotated[Path, tyro.conf.arg(name="run-dir"), tyro.conf.Positional]
@@ -43,10 +38,6 @@ class Options:
     mean: Switch = False
     chunk_size: int | None = None
     step: int | None = None
-    sampler: str | None = None
-    steps: int | None = None
-    spacing: str | None = None
-    guidance: float | None = None
 
 
 def run(arguments: list[str]) -> int:

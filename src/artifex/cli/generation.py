@@ -1,6 +1,6 @@
 """The part of `artifex generate` that needs JAX."""
 
-import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,8 @@ import numpy as np
 from artifex.cli.generate import Options
 from artifex.cli.messages import UsageError
 from artifex.cli.pictures import save_examples
-from artifex.generative_models.core.configuration import (
-    Config,
-    ConfigError,
-    ModelConfig,
-    SamplerConfig,
-    SpacingConfig,
-    as_config,
-    from_yaml,
-)
-from artifex.generative_models.core.protocols import HasSamplers
+from artifex.cli.sampling import chosen_sampling, examples
+from artifex.generative_models.core.configuration import ModelConfig
 from artifex.generative_models.modalities import load_representation
 from artifex.generative_models.zoo import load_run
 from artifex.utils.files import atomic_path
@@ -29,7 +21,8 @@ def generate(options: Options) -> None:
     """Generate and write the file, whole or not at all."""
     experiment, model = load_run(options.run_dir, step=options.step)
     condition = conditions(experiment.model, options.condition, options.n)
-    x = _examples(model, condition, options)
+    given = {"key": jax.random.key(options.seed), "condition": condition, "chunk_size": options.chunk_size}
+    x = _means(model, options, given) if options.mean else examples(model, options.n, options, given)
     representation = load_representation(experiment.data)
     if options.out.suffix == ".png":
         save_examples(options.out, x, representation)
@@ -41,44 +34,13 @@ def generate(options: Options) -> None:
         np.savez_compressed(temporary, **arrays)
 
 
-def _examples(model: Any, condition: Any, options: Options) -> Any:
-    """New examples, in the model's form."""
-    given = {"key": jax.random.key(options.seed), "condition": condition, "chunk_size": options.chunk_size}
-    sampling = _sampling(options)
-    if options.mean:
-        if sampling:
-            raise UsageError(f"--mean and {', '.join(sampling)} exclude each other")
-        if not hasattr(model, "generate_mean"):
-            raise UsageError(f"{type(model).__name__} has no means of examples: leave out --mean")
-        return model.generate_mean(options.n, **given)
-    if not sampling:
-        return model.generate(options.n, **given)
-    taken = inspect.signature(model.sample).parameters if isinstance(model, HasSamplers) else {}
-    for flag, (name, _) in sampling.items():
-        if name not in taken:
-            raise UsageError(f"{type(model).__name__} has nothing that {flag} could set: leave it out")
-    return model.sample(options.n, **given, **dict(sampling.values())).x
-
-
-def _sampling(options: Options) -> dict[str, tuple[str, Any]]:
-    """What the command line says of sampling: by flag, the argument of `sample` and its value."""
-    given = {
-        "--sampler": ("sampler", _part(SamplerConfig, "--sampler", options.sampler)),
-        "--steps": ("num_steps", options.steps),
-        "--spacing": ("spacing", _part(SpacingConfig, "--spacing", options.spacing)),
-        "--guidance": ("guidance_scale", options.guidance),
-    }
-    return {flag: (name, value) for flag, (name, value) in given.items() if value is not None}
-
-
-def _part(base: type[Config], flag: str, text: str | None) -> Any:
-    """A config from its name or from YAML."""
-    try:
-        if text is None or not text.lstrip().startswith("{"):
-            return None if text is None else as_config(base, text)
-        return from_yaml(base, text)
-    except ConfigError as error:
-        raise UsageError(f"{flag}: {error}") from None
+def _means(model: Any, options: Options, given: Mapping[str, Any]) -> Any:
+    """Means of new examples."""
+    if words := chosen_sampling(options):
+        raise UsageError(f"--mean and {', '.join(words)} exclude each other")
+    if not hasattr(model, "generate_mean"):
+        raise UsageError(f"{type(model).__name__} has no means of examples: leave out --mean")
+    return model.generate_mean(options.n, **given)
 
 
 def conditions(config: ModelConfig, given: tuple[str, ...], num: int) -> Any:

@@ -1,5 +1,6 @@
 """Options of a command, parsed by tyro from a dataclass: typed flags, help from its `Attributes` section."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -11,6 +12,24 @@ OptionsT = TypeVar("OptionsT")
 
 # A flag that can only be switched on; its field is False without it.
 Switch = tyro.conf.FlagCreatePairsOff[bool]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """How a diffusion model makes examples, in place of what its config says.
+
+    Attributes:
+        sampler: a sampler's name, such as dpmpp_2m, or its config as YAML, such as "{kind: ddim, eta: 0.5}". For
+            diffusion models.
+        steps: in how many steps it goes from noise to data.
+        spacing: where these lie: a kind, such as karras, or a config as YAML.
+        guidance: scale of its guidance: 0 unconditional, 1 conditional, more: stronger.
+    """
+
+    sampler: str | None = None
+    steps: int | None = None
+    spacing: str | None = None
+    guidance: float | None = None
 
 
 def check_counts(counts: Mapping[str, int | None]) -> None:

@@ -10,6 +10,8 @@ _NAMES = {
     "bits_per_dimension": "bits per dimension",
     "reconstruction_mse": "reconstruction MSE (pixels in [0, 1])",
     "codebook_perplexity": "codebook perplexity",
+    "frechet_distance": "Frechet distance in a classifier's features",
+    "class_agreement": "samples read as the class asked for",
 }
 
 # Metrics whose absence needs a reason; that a model without codes has no perplexity needs none.

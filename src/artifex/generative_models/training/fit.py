@@ -21,7 +21,7 @@ from artifex.generative_models.core.configuration import (
 )
 from artifex.generative_models.core.examples import check_examples
 from artifex.generative_models.core.pretraining import check_has_pretrained
-from artifex.generative_models.core.protocols import GenerativeModel
+from artifex.generative_models.core.protocols import Trainable
 from artifex.generative_models.core.random import check_key
 from artifex.generative_models.core.representations import Identity
 from artifex.generative_models.scaling import check_batch_size, make_mesh, place
@@ -98,7 +98,7 @@ def fit(
     and resumed ends with bit for bit the parameters of one that was not.
 
     Args:
-        model: any generative model; it is not changed.
+        model: any generative model, or another module with such a `loss`; it is not changed.
         data: a `Dataset`, a NumPy or JAX array of examples, a mapping with `x` and maybe `condition`, or an
             iterable of batches in one of these forms.
         config: how to train.
@@ -308,10 +308,10 @@ class _Run:
 
 def _check_types(model: Any, config: Any) -> None:
     """What is easily confused: configs and what is made from them."""
-    if not isinstance(model, GenerativeModel):
+    if not isinstance(model, Trainable):
         raise TypeError(
-            f"`model` must be a generative model; got {type(model).__name__}. `create_model(config, key=key)` makes "
-            "one from its config."
+            f"`model` must have a `loss`, as every model has; got {type(model).__name__}. "
+            "`create_model(config, key=key)` makes one from its config."
         )
     if not isinstance(config, TrainingConfig):
         raise TypeError(

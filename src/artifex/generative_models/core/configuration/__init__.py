@@ -8,6 +8,7 @@ from artifex.generative_models.core.configuration.base import (
     config_kinds,
     from_mapping,
 )
+from artifex.generative_models.core.configuration.classifiers import ImageClassifierConfig
 from artifex.generative_models.core.configuration.data import (
     BinarizedConfig,
     DataConfig,

@@ -13,6 +13,7 @@ from artifex.generative_models.core.protocols.models import (
     GenerativeModel,
     HasSamplers,
     LatentModel,
+    Trainable,
 )
 from artifex.generative_models.core.protocols.outputs import LossOutput
 from artifex.generative_models.core.protocols.paths import GaussianPath

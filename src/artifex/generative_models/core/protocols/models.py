@@ -9,15 +9,20 @@ from artifex.generative_models.core.protocols.outputs import LossOutput
 
 
 @runtime_checkable
-class GenerativeModel(Protocol):
+class Trainable(Protocol):
+    """Learns from examples."""
+
+    def loss(self, x: Arrays, condition: Any = None, *, key: Key[Array, ""], step: Any = None) -> LossOutput:
+        """What training minimises, on a batch; `step` is for weights that change during training."""
+        ...
+
+
+@runtime_checkable
+class GenerativeModel(Trainable, Protocol):
     """Learns from examples and makes new ones. Public methods take and return a leading batch axis."""
 
     def generate(self, n_samples: int, *, key: Key[Array, ""], condition: Any = None) -> PyTree[Array]:
         """New examples; sample `i` depends on `fold_in(key, i)` and its condition alone."""
-        ...
-
-    def loss(self, x: Arrays, condition: Any = None, *, key: Key[Array, ""], step: Any = None) -> LossOutput:
-        """What training minimises, on a batch; `step` is for weights that change during training."""
         ...
 
 

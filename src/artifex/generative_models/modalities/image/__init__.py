@@ -6,6 +6,11 @@ from artifex.generative_models.core.configuration import (
     ImageDataConfig,
     MNISTConfig,
 )
+from artifex.generative_models.modalities.image.classifier import (
+    CLASSIFIER_TRAINING,
+    ImageClassifier,
+    train_image_classifier,
+)
 from artifex.generative_models.modalities.image.datasets import (
     StoredImages,
     image_representation,
@@ -26,6 +31,7 @@ from artifex.generative_models.modalities.image.representations import (
     UnitInterval,
     make_image_representation,
 )
+from artifex.generative_models.modalities.image.samples import evaluate_samples
 from artifex.generative_models.modalities.registry import Modality, register_modality
 
 register_modality(
