@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from artifex.visualization.images import image_grid, reconstructions, traversal
     from artifex.visualization.latents import codebook_usage, latent_scatter
     from artifex.visualization.pixels import contact_sheet, save_images
+    from artifex.visualization.quality import quality_curves
+    from artifex.visualization.schedules import schedule_plot
+    from artifex.visualization.trajectories import trajectories_2d
 
 _MODULES = {
     "codebook_usage": "latents",
@@ -21,11 +24,14 @@ _MODULES = {
     "denoising_strip": "denoising",
     "image_grid": "images",
     "latent_scatter": "latents",
+    "quality_curves": "quality",
     "read_metrics": "curves",
     "reconstructions": "images",
     "save_figure": "figures",
     "save_images": "pixels",
+    "schedule_plot": "schedules",
     "training_curves": "curves",
+    "trajectories_2d": "trajectories",
     "traversal": "images",
 }
 
@@ -35,11 +41,14 @@ __all__ = [
     "denoising_strip",
     "image_grid",
     "latent_scatter",
+    "quality_curves",
     "read_metrics",
     "reconstructions",
     "save_figure",
     "save_images",
+    "schedule_plot",
     "training_curves",
+    "trajectories_2d",
     "traversal",
 ]
 
