@@ -1,31 +1,38 @@
-"""The pictures of a run folder: samples, how they come out of noise, reconstructions, loss."""
+"""The pictures of a run folder: samples, how they come out of noise, reconstructions, density, loss."""
 
 import os
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import Array, Key, PyTree
 
 from artifex.data import AbstractDataset, DataSplits
 from artifex.generative_models.core.configuration import Experiment
-from artifex.generative_models.core.protocols import DenoisingModel, LatentModel
+from artifex.generative_models.core.protocols import DenoisingModel, DensityModel, LatentModel
 from artifex.generative_models.core.representations import AbstractRepresentation
+from artifex.generative_models.modalities.toy import ToyPoints
 from artifex.generative_models.training import Event, Reached, Run
 from artifex.generative_models.zoo import RunResult, example_conditions
 from artifex.visualization import (
     denoising_strip,
+    density_map,
+    point_scatter,
     reconstructions,
     save_figure,
     save_images,
     training_curves,
 )
 
-SAMPLES, RECONSTRUCTIONS, LOSS = "samples.png", "reconstructions.png", "loss.png"
+SAMPLES, RECONSTRUCTIONS, DENSITY, LOSS = "samples.png", "reconstructions.png", "density.png", "loss.png"
 DENOISING = "denoising.png"
 _NUM_SAMPLES = 64
+_NUM_POINTS = 2000
 _NUM_RECONSTRUCTIONS = 20
 _NUM_DENOISED = 8
+_DENSITY_CHUNK = 1000
 
 
 class SamplePictures:
@@ -39,8 +46,9 @@ class SamplePictures:
         key: randomness of the samples.
         """
         self.every = experiment.training.sample_every
-        self._condition = example_conditions(experiment.model, data.train, _NUM_SAMPLES)
         self._representation = data.representation
+        self._num = _num_samples(data.representation)
+        self._condition = example_conditions(experiment.model, data.train, self._num)
         self._path = run_dir / SAMPLES
         self._key = key
 
@@ -51,8 +59,8 @@ class SamplePictures:
 
     def write(self, model: Any) -> None:
         """Write the picture."""
-        x = new_examples(model, _NUM_SAMPLES, key=self._key, condition=self._condition)
-        save_examples(self._path, x, self._representation)
+        x = new_examples(model, self._num, key=self._key, condition=self._condition)
+        save_examples(self._path, x, self._representation, key=self._key)
 
 
 def write_pictures(result: RunResult, run_dir: Path, *, key: Key[Array, ""]) -> list[str]:
@@ -62,14 +70,7 @@ def write_pictures(result: RunResult, run_dir: Path, *, key: Key[Array, ""]) -> 
         The names of the files.
     """
     SamplePictures(result.experiment, result.data, run_dir, key=key).write(result.model)
-    written = [SAMPLES]
-    held_out = result.data.test or result.data.validation or result.data.train
-    if isinstance(result.model, LatentModel):
-        _write_reconstructions(run_dir / RECONSTRUCTIONS, result.model, held_out, key=key)
-        written.append(RECONSTRUCTIONS)
-    if isinstance(result.model, DenoisingModel) and len(result.experiment.model.event_shape) == 3:
-        _write_denoising(run_dir / DENOISING, result, key=key)
-        written.append(DENOISING)
+    written = [SAMPLES, *_write_more(result.data.representation, result, run_dir, key)]
     if result.fit.records:
         save_figure(run_dir / LOSS, training_curves(result.fit.records))
         written.append(LOSS)
@@ -84,15 +85,77 @@ def new_examples(
     return make(num, key=key, condition=condition)
 
 
-def save_examples(path: str | os.PathLike, x: PyTree[Array], representation: AbstractRepresentation) -> None:
-    """Write examples in the model's form as one picture, a nearly square sheet."""
-    save_images(path, representation.decode(x), max_value=white_of(representation))
+def save_examples(
+    path: str | os.PathLike, x: PyTree[Array], representation: AbstractRepresentation, *, key: Key[Array, ""]
+) -> None:
+    """Write examples in the model's form as one picture: a sheet of images, or points beside true ones.
+
+    Args:
+        path: the file.
+        x: the examples.
+        representation: what they mean.
+        key: randomness of the true points.
+    """
+    _save_decoded(representation, path, representation.decode(x), key)
 
 
 def white_of(representation: AbstractRepresentation) -> int | None:
     """The value of white in decoded pictures; None: not known."""
     num_levels = getattr(representation, "num_levels", None)
     return None if num_levels is None else num_levels - 1
+
+
+@singledispatch
+def _num_samples(representation: AbstractRepresentation) -> int:
+    """How many samples a picture shows. What is not registered is taken for images, here and below."""
+    return _NUM_SAMPLES
+
+
+@_num_samples.register
+def _(representation: ToyPoints) -> int:
+    return _NUM_POINTS
+
+
+@singledispatch
+def _save_decoded(
+    representation: AbstractRepresentation,
+    path: str | os.PathLike,
+    examples: PyTree[Array],
+    key: Key[Array, ""],
+) -> None:
+    save_images(path, examples, max_value=white_of(representation))
+
+
+@_save_decoded.register
+def _(
+    representation: ToyPoints, path: str | os.PathLike, examples: PyTree[Array], key: Key[Array, ""]
+) -> None:
+    truth = representation.toy.sample(len(examples), key=jax.random.fold_in(key, 2))
+    save_figure(path, point_scatter(examples, truth, limits=representation.toy.limits))
+
+
+@singledispatch
+def _write_more(
+    representation: AbstractRepresentation, result: RunResult, run_dir: Path, key: Key[Array, ""]
+) -> list[str]:
+    """Pictures beside the samples, as the modality and the model allow; returns the names of the files."""
+    written = []
+    held_out = result.data.test or result.data.validation or result.data.train
+    if isinstance(result.model, LatentModel):
+        _write_reconstructions(run_dir / RECONSTRUCTIONS, result.model, held_out, key=key)
+        written.append(RECONSTRUCTIONS)
+    if isinstance(result.model, DenoisingModel) and len(result.experiment.model.event_shape) == 3:
+        _write_denoising(run_dir / DENOISING, result, key=key)
+        written.append(DENOISING)
+    return written
+
+
+@_write_more.register
+def _(representation: ToyPoints, result: RunResult, run_dir: Path, key: Key[Array, ""]) -> list[str]:
+    if not isinstance(result.model, DensityModel) or result.experiment.model.condition_size > 0:
+        return []  # there is no density, or one for each condition
+    _write_density(run_dir / DENSITY, result.model, representation, key=key)
+    return [DENSITY]
 
 
 def _write_reconstructions(path: Path, model: Any, data: AbstractDataset, *, key: Key[Array, ""]) -> None:
@@ -109,3 +172,15 @@ def _write_denoising(path: Path, result: RunResult, *, key: Key[Array, ""]) -> N
     stops = result.model.denoising(_NUM_DENOISED, key=key, condition=condition)
     representation = result.data.representation
     save_figure(path, denoising_strip(representation.decode(stops), max_value=white_of(representation)))
+
+
+def _write_density(path: Path, model: DensityModel, points: ToyPoints, *, key: Key[Array, ""]) -> None:
+    """The density of the stored points, beside the true one."""
+
+    def log_prob(stored: np.ndarray) -> np.ndarray:
+        parts = (stored[i : i + _DENSITY_CHUNK] for i in range(0, len(stored), _DENSITY_CHUNK))
+        return np.concatenate(
+            [model.log_prob(points.encode(part), key=key) + points.log_det(part) for part in parts]
+        )
+
+    save_figure(path, density_map(log_prob, points.toy.limits, true_log_prob=points.toy.log_prob))

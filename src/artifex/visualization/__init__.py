@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from artifex.visualization.images import image_grid, reconstructions, traversal
     from artifex.visualization.latents import codebook_usage, latent_scatter
     from artifex.visualization.pixels import contact_sheet, save_images
+    from artifex.visualization.points import density_map, point_scatter
     from artifex.visualization.quality import quality_curves
     from artifex.visualization.schedules import schedule_plot
     from artifex.visualization.trajectories import trajectories_2d
@@ -22,8 +23,10 @@ _MODULES = {
     "codebook_usage": "latents",
     "contact_sheet": "pixels",
     "denoising_strip": "denoising",
+    "density_map": "points",
     "image_grid": "images",
     "latent_scatter": "latents",
+    "point_scatter": "points",
     "quality_curves": "quality",
     "read_metrics": "curves",
     "reconstructions": "images",
@@ -39,8 +42,10 @@ __all__ = [
     "codebook_usage",
     "contact_sheet",
     "denoising_strip",
+    "density_map",
     "image_grid",
     "latent_scatter",
+    "point_scatter",
     "quality_curves",
     "read_metrics",
     "reconstructions",

@@ -139,6 +139,17 @@ from artifex.generative_models.core.configuration.serialization import (
     to_mapping,
     to_yaml,
 )
+from artifex.generative_models.core.configuration.toys import (
+    CheckerboardConfig,
+    EightGaussiansConfig,
+    GaussianGridConfig,
+    PinwheelConfig,
+    RingsConfig,
+    SpiralsConfig,
+    ToyConfig,
+    ToyDataConfig,
+    TwoMoonsConfig,
+)
 from artifex.generative_models.core.configuration.training import TrainingConfig
 from artifex.generative_models.core.configuration.vae import (
     BottomUpInferenceConfig,
