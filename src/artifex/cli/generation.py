@@ -25,7 +25,7 @@ def generate(options: Options) -> None:
     x = _means(model, options, given) if options.mean else examples(model, options.n, options, given)
     representation = load_representation(experiment.data)
     if options.out.suffix == ".png":
-        save_examples(options.out, x, representation, key=key)
+        save_examples(options.out, x, representation, key=jax.random.key(options.seed))
         return
     arrays: dict[str, Any] = {"x": np.asarray(representation.decode(x))}
     if condition is not None:
