@@ -7,15 +7,17 @@ Every implementation starts from the same weights and must give the same loss on
 
 import argparse
 import dataclasses
+import functools
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import Spread, Worker, WorkerError, interleave, machine, ratios, write_result
+from benchmarks.comparison import compare, report
+from benchmarks.harness import Worker, WorkerError, write_result
 from benchmarks.vae.problem import (
     PROBLEMS,
     Given,
@@ -90,79 +92,22 @@ def measure(
     problem: Problem, names: Sequence[str], peers_python: str | None, *, rounds: int, warmup: int
 ) -> dict[str, Any]:
     """Check and time implementations; what does not start is named in the result with the reason."""
-    conditions = machine()
-    workers: list[Worker] = []
-    absent: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         save_problem(folder, problem)
         given = load_problem(folder)
-        first_seconds, last = {}, {}
-        try:
-            for name in names:
-                try:
-                    worker = start(name, folder, peers_python)
-                    workers.append(worker)
-                    check(worker, given)
-                    first_seconds[name] = worker.block().seconds
-                except WorkerError as error:
-                    if name == OURS:
-                        raise
-                    absent[name] = str(error).strip().splitlines()[-1]
-                    workers = [known for known in workers if known.name != name]
-                    print(f"{name}: left out\n{error}", file=sys.stderr)
-            blocks = interleave(workers, rounds=rounds, warmup=warmup)
-            for worker in workers:
-                last[worker.name] = worker.close()
-        except BaseException:
-            for worker in workers:
-                worker.kill()
-            raise
-    per_block = problem.steps_per_block
-    seconds = {name: [block.seconds for block in ran] for name, ran in blocks.items()}
-    cpu_seconds = {name: [block.cpu_seconds for block in ran] for name, ran in blocks.items()}
+        result = compare(
+            {name: functools.partial(start, name, folder, peers_python) for name in names},
+            ours=OURS,
+            check=lambda worker: check(worker, given),
+            units_per_block=problem.steps_per_block,
+            rounds=rounds,
+            warmup=warmup,
+        )
     return {
-        "machine": conditions,
-        "problem": {**dataclasses.asdict(problem), "steps_per_block": per_block},
-        "rounds": rounds,
-        "implementations": {
-            worker.name: {
-                **worker.about,
-                **last[worker.name],
-                "first_block_seconds": round(first_seconds[worker.name], 2),
-                "step_milliseconds": Spread.of(
-                    [1e3 * value / per_block for value in seconds[worker.name]]
-                ).to_mapping(),
-            }
-            for worker in workers
-        },
-        "left_out": absent,
-        "ratios": {
-            f"{OURS} / {name}": spread.to_mapping() for name, spread in ratios(seconds, of=OURS).items()
-        },
-        "cpu_time_ratios": {
-            f"{OURS} / {name}": spread.to_mapping() for name, spread in ratios(cpu_seconds, of=OURS).items()
-        },
-        "block_seconds": {name: [round(value, 5) for value in values] for name, values in seconds.items()},
+        "problem": {**dataclasses.asdict(problem), "steps_per_block": problem.steps_per_block},
+        **result,
     }
-
-
-def report(result: Mapping[str, Any]) -> str:
-    """The table that the command prints."""
-    lines = [f"{'':22}{'ms per step':>26}{'first block':>13}{'final loss':>12}   {OURS} takes"]
-    for name, values in result["implementations"].items():
-        step = values["step_milliseconds"]
-        spread = f"{step['median']:.3f} [{step['quartiles'][0]:.3f}, {step['quartiles'][1]:.3f}]"
-        ratio = result["ratios"].get(f"{OURS} / {name}")
-        times = ""
-        if ratio:
-            low, high = ratio["quartiles"]
-            cpu = result["cpu_time_ratios"][f"{OURS} / {name}"]["median"]
-            times = f"   {ratio['median']:.2f} [{low:.2f}, {high:.2f}] of its time, {cpu:.2f} of its CPU time"
-        first, loss = values["first_block_seconds"], values["final_loss"]
-        lines.append(f"{name:22}{spread:>26}{first:>11.2f} s{loss:>12.2f}{times}")
-    lines += [f"{name:22}left out: {reason}" for name, reason in result["left_out"].items()]
-    return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -180,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
         result = measure(
             PROBLEMS[sizes], names, options.peers_python, rounds=options.rounds, warmup=options.warmup
         )
-        print(f"{sizes}:\n{report(result)}\n", flush=True)
+        print(f"{sizes}:\n{report(result, ours=OURS, unit='step')}\n", flush=True)
         if not options.dry_run:
             command = f"python -m benchmarks.vae_step --peers-python PYTHON --sizes {sizes}"
             command += f" --rounds {options.rounds} --warmup {options.warmup}"

@@ -1,0 +1,1 @@
+"""Workers of the comparison of diffusion models."""
