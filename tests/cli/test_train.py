@@ -370,7 +370,7 @@ def test_points_of_the_plane(call, tmp_path):
     made = call("train", yaml, "--run-dir", run_dir)
     assert made.code == 0, made
     assert "nll gap" in made.out and "density.png" in made.out and "reconstructions.png" not in made.out
-    for name in ("samples.png", "density.png", "loss.png"):
+    for name in ("samples.png", "denoising.png", "density.png", "loss.png"):
         with Image.open(run_dir / name) as picture:
             assert picture.size[0] > 300, name
     assert json.loads((run_dir / "evaluation.json").read_text()).keys() >= {"nll_gap", "energy_distance"}

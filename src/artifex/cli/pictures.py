@@ -24,6 +24,7 @@ from artifex.visualization import (
     save_figure,
     save_images,
     training_curves,
+    trajectories_2d,
 )
 
 SAMPLES, RECONSTRUCTIONS, DENSITY, LOSS = "samples.png", "reconstructions.png", "density.png", "loss.png"
@@ -32,6 +33,8 @@ _NUM_SAMPLES = 64
 _NUM_POINTS = 2000
 _NUM_RECONSTRUCTIONS = 20
 _NUM_DENOISED = 8
+_NUM_WAYS = 100
+_NUM_STOPS = 50
 _DENSITY_CHUNK = 1000
 
 
@@ -152,10 +155,15 @@ def _write_more(
 
 @_write_more.register
 def _(representation: ToyPoints, result: RunResult, run_dir: Path, key: Key[Array, ""]) -> list[str]:
-    if not isinstance(result.model, DensityModel) or result.experiment.model.condition_size > 0:
-        return []  # there is no density, or one for each condition
-    _write_density(run_dir / DENSITY, result.model, representation, key=key)
-    return [DENSITY]
+    written = []
+    if isinstance(result.model, DenoisingModel):
+        _write_ways(run_dir / DENOISING, result, representation, key=key)
+        written.append(DENOISING)
+    # Given a condition, there is a density for each.
+    if isinstance(result.model, DensityModel) and result.experiment.model.condition_size == 0:
+        _write_density(run_dir / DENSITY, result.model, representation, key=key)
+        written.append(DENSITY)
+    return written
 
 
 def _write_reconstructions(path: Path, model: Any, data: AbstractDataset, *, key: Key[Array, ""]) -> None:
@@ -172,6 +180,14 @@ def _write_denoising(path: Path, result: RunResult, *, key: Key[Array, ""]) -> N
     stops = result.model.denoising(_NUM_DENOISED, key=key, condition=condition)
     representation = result.data.representation
     save_figure(path, denoising_strip(representation.decode(stops), max_value=white_of(representation)))
+
+
+def _write_ways(path: Path, result: RunResult, points: ToyPoints, *, key: Key[Array, ""]) -> None:
+    """Those to the first of the samples, over the true density."""
+    condition = example_conditions(result.experiment.model, result.data.train, _NUM_WAYS)
+    stops = result.model.denoising(_NUM_WAYS, key=key, condition=condition, num_stops=_NUM_STOPS)
+    stored = points.decode(stops.reshape(-1, 2)).reshape(stops.shape)
+    save_figure(path, trajectories_2d(stored, density=lambda x: np.exp(points.toy.log_prob(x))))
 
 
 def _write_density(path: Path, model: DensityModel, points: ToyPoints, *, key: Key[Array, ""]) -> None:
