@@ -29,8 +29,11 @@ from artifex.generative_models.core.configuration.data import (
 )
 from artifex.generative_models.core.configuration.diffusion import (
     AdaptiveODESamplerConfig,
+    ConsistencyConfig,
+    ConsistencyObjectiveConfig,
     ConsistencySamplerConfig,
     ConstantWeightingConfig,
+    ContinuousConsistencyConfig,
     CosinePathConfig,
     DataPredictionConfig,
     DDIMConfig,
@@ -39,6 +42,7 @@ from artifex.generative_models.core.configuration.diffusion import (
     DDPMPathConfig,
     DenoiserConfig,
     DiffusionConfig,
+    DiscreteConsistencyConfig,
     DiTConfig,
     DPMSolverMultistepSamplerConfig,
     DPMSolverSinglestepSamplerConfig,
@@ -59,6 +63,7 @@ from artifex.generative_models.core.configuration.diffusion import (
     LogNormalSigmaTimesConfig,
     LogSNRLevelConfig,
     LogSNRSpacingConfig,
+    MeanFlowConfig,
     MinSNRWeightingConfig,
     MLPDenoiserConfig,
     NoisePredictionConfig,

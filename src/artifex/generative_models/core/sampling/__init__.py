@@ -15,6 +15,6 @@ from artifex.generative_models.core.sampling.make import make_sampler
 from artifex.generative_models.core.sampling.ode import AdaptiveODESampler, ODESampler
 from artifex.generative_models.core.sampling.restart import RestartSampler
 from artifex.generative_models.core.sampling.sde import SDESampler
-from artifex.generative_models.core.sampling.spacings import make_times
+from artifex.generative_models.core.sampling.spacings import checked_times, make_times
 from artifex.generative_models.core.sampling.unipc import UniPCSampler
 from artifex.generative_models.core.sampling.variables import AbstractVariable, AngleVariable, TimeVariable

@@ -4,6 +4,7 @@ Every spacing gives `num_steps + 1` strictly falling times, the last of them 0. 
 what the spacing's config says: a largest sigma, or the levels of a table.
 """
 
+from collections.abc import Sequence
 from functools import singledispatch
 
 import jax.numpy as jnp
@@ -79,6 +80,26 @@ def _(config: LeadingSpacingConfig, path: GaussianPath, num_steps: int) -> Array
             "use 0 or 1"
         )
     return jnp.asarray(np.append(levels, 0) / config.num_levels, jnp.float32)
+
+
+def checked_times(times: Sequence[float] | Float[Array, " stops"]) -> Float[Array, " stops"]:
+    """Times at which sampling stops, as an array.
+
+    Raises:
+        ValueError: they do not fall, or not from at most 1 to 0.
+    """
+    values = np.asarray(times, np.float32)
+    if (
+        values.ndim != 1
+        or len(values) < 2
+        or values[0] > 1
+        or values[-1] != 0
+        or (np.diff(values) >= 0).any()
+    ):
+        raise ValueError(
+            f"`times` must fall from at most 1 to 0, such as [1.0, 0.5, 0.0]; got {values.tolist()}"
+        )
+    return jnp.asarray(values)
 
 
 def _fractions(num_steps: int) -> Array:

@@ -1,5 +1,11 @@
 """Configs of diffusion and flow-matching models."""
 
+from artifex.generative_models.core.configuration.diffusion.consistency import (
+    ConsistencyConfig,
+    ConsistencyObjectiveConfig,
+    ContinuousConsistencyConfig,
+    DiscreteConsistencyConfig,
+)
 from artifex.generative_models.core.configuration.diffusion.guidance import GuidanceConfig
 from artifex.generative_models.core.configuration.diffusion.levels import (
     LevelConfig,
@@ -7,6 +13,7 @@ from artifex.generative_models.core.configuration.diffusion.levels import (
     TimeLevelConfig,
 )
 from artifex.generative_models.core.configuration.diffusion.likelihood import LikelihoodODEConfig
+from artifex.generative_models.core.configuration.diffusion.mean_flow import MeanFlowConfig
 from artifex.generative_models.core.configuration.diffusion.models import (
     DDIMConfig,
     DDPMConfig,

@@ -1,0 +1,381 @@
+"""Consistency models: losses vanish at the exact function, gradients are those of the papers, samples are right."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tests.core.sampling.mixtures import Mixture
+
+from artifex.generative_models.core.configuration import (
+    AdamConfig,
+    ConsistencyConfig,
+    ContinuousConsistencyConfig,
+    DataPredictionConfig,
+    DDIMSamplerConfig,
+    DiscreteConsistencyConfig,
+    EDMPathConfig,
+    EDMPredictionConfig,
+    ExponentialScheduleConfig,
+    FlowMatchingConfig,
+    GuidanceConfig,
+    HeunSamplerConfig,
+    LinearPathConfig,
+    LinearScheduleConfig,
+    LogNormalSigmaTimesConfig,
+    MLPDenoiserConfig,
+    TimeLevelConfig,
+    TrainingConfig,
+    TrigonometricPathConfig,
+    VPPathConfig,
+    VPredictionConfig,
+    WarmupCosineScheduleConfig,
+)
+from artifex.generative_models.core.sampling import DDIMSampler, Estimate
+from artifex.generative_models.factory import create_model
+from artifex.generative_models.models.backbones.denoisers import AbstractDenoiserNetwork
+from artifex.generative_models.models.diffusion.consistency import on_path
+from artifex.generative_models.models.diffusion.consistency_objectives import make_objective
+from artifex.generative_models.models.diffusion.paths import make_path
+from artifex.generative_models.models.diffusion.predictions import make_prediction
+from artifex.generative_models.training import fit
+
+SMALL = MLPDenoiserConfig(hidden_size=16, num_layers=1)
+GAUSSIAN = Mixture((1.0,), (0.4,), (0.6,))
+MIXTURE = Mixture((0.3, 0.7), (-1.0, 0.6), (0.3, 0.2))
+STEP = jnp.asarray(10_000)
+FORMS = {
+    "trig_v": (TrigonometricPathConfig(), VPredictionConfig()),
+    "trig_edm": (TrigonometricPathConfig(), EDMPredictionConfig(sigma_data=0.5)),
+    "linear_edm": (LinearPathConfig(), EDMPredictionConfig(sigma_data=0.7)),
+    "vp_v": (VPPathConfig(), VPredictionConfig()),
+    "edm_edm": (EDMPathConfig(), EDMPredictionConfig(sigma_data=0.5)),
+}
+CONTINUOUS = ContinuousConsistencyConfig(warmup=LinearScheduleConfig(num_steps=10), normalization=None)
+
+
+def form(name):
+    path, prediction = FORMS[name]
+    return make_path(path), make_prediction(prediction)
+
+
+def points(path):
+    """Examples on the way, at times where neither end is near."""
+    for ratio, seed in ((0.2, 0), (1.0, 1), (4.0, 2)):
+        t = path.time(-2.0 * jnp.log(jnp.float32(ratio)))
+        yield path.alpha(t) * 0.4 + path.sigma(t) * jax.random.normal(jax.random.key(seed), (3,)), t
+
+
+def exact_output(path, prediction):
+    """The network whose consistency function is one Gaussian's, m + s (x - alpha m) / sqrt(alpha^2 s^2 + sigma^2)."""
+    mean, std = GAUSSIAN.means[0], GAUSSIAN.scales[0]
+
+    def output(x, t):
+        alpha, sigma = path.alpha(t), path.sigma(t)
+        data = mean + std * (x - alpha * mean) / jnp.sqrt(alpha**2 * std**2 + sigma**2)
+        return prediction.output(path, Estimate(data, (x - alpha * data) / sigma), t)
+
+    return output
+
+
+def loss(config, output, denoise, path, prediction, x, t):
+    """Alone."""
+    given = (path, prediction, x, t)
+    return make_objective(config).loss(output, denoise, *given, step=STEP, key=jax.random.key(0))[0]
+
+
+@pytest.mark.parametrize("name", FORMS)
+class TestObjectives:
+    """With closed-form functions."""
+
+    def test_tangent_vanishes_at_the_exact_function(self, name):
+        """To round-off; at another function it does not."""
+        path, prediction = form(name)
+        output, denoise = exact_output(path, prediction), GAUSSIAN.denoiser(path)
+        for x, t in points(path):
+            assert loss(CONTINUOUS, output, denoise, path, prediction, x, t) < 1e-8
+            other = loss(CONTINUOUS, lambda x, t: output(x, t) + 0.1 * x, denoise, path, prediction, x, t)
+            assert other > 1e-5
+
+    def test_tangent_is_the_derivative_along_the_trajectory(self, name):
+        """Against differences of f between two near points of a mixture's trajectory, for any network."""
+        path, prediction = form(name)
+        denoise = MIXTURE.denoiser(path)
+
+        def output(x, t):
+            return jnp.sin(1.3 * x + 2.0 * t) + 0.2 * x[::-1]
+
+        size = 1.0 if "v" in name.split("_")[1] else prediction.sigma_data
+        jump = lambda x, t: prediction.estimate(path, output(x, t), x, t).data  # noqa: E731
+        angle = lambda t: np.arctan2(float(path.sigma(t)), size * float(path.alpha(t)))  # noqa: E731
+        for x, t in points(path):
+            near = t * jnp.float32(1.01), t * jnp.float32(0.99)
+            # A hundred small steps of the ODE lead to two neighbours.
+            ends = [_follow(path, denoise, x, jnp.linspace(t, s, 101)) for s in near]
+            slope = (jump(ends[0], near[0]) - jump(ends[1], near[1])) / (angle(near[0]) - angle(near[1]))
+            expected = np.mean((np.cos(angle(t)) * np.asarray(slope)) ** 2)
+            ours = loss(CONTINUOUS, output, denoise, path, prediction, x, t)
+            np.testing.assert_allclose(ours, expected, rtol=0.03)
+
+    def test_gradient_is_that_of_the_paper(self, name):
+        """Of weight f(x, t) df/du with the weight 1 / (s tan u), the derivative held fixed."""
+        path, prediction = form(name)
+        denoise = MIXTURE.denoiser(path)
+        size = 1.0 if "v" in name.split("_")[1] else prediction.sigma_data
+
+        def output(scale):
+            return lambda x, t: jnp.sin(scale * x) * jnp.cos(t)
+
+        for x, t in points(path):
+            ours = jax.grad(lambda s: loss(CONTINUOUS, output(s), denoise, path, prediction, x, t))(1.3)  # noqa: B023
+            slopes = path.derivatives(t)
+            estimate = denoise(x, t)
+            velocity = slopes[0] * estimate.data + slopes[1] * estimate.noise
+            jump = lambda s, x, t: prediction.estimate(path, output(s)(x, t), x, t).data  # noqa: E731
+            one = jnp.ones_like(t)
+            along = jax.jvp(lambda x, t: jump(1.3, x, t), (x, t), (velocity, one))[1]  # noqa: B023
+            rate = jax.jvp(lambda t: jnp.arctan2(path.sigma(t), size * path.alpha(t)), (t,), (one,))[1]
+            tangent = float(path.sigma(t) / (size * path.alpha(t)))
+            by_scale = jax.jvp(lambda s: jump(s, x, t), (1.3,), (1.0,))[1]  # noqa: B023
+            expected = 2.0 * jnp.mean(by_scale * along / rate) / (size * tangent)
+            np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-6)
+
+    def test_discrete_distance_falls_with_the_gap(self, name):
+        """At the exact function all that is left is the solver's error of one step: gap^2 for Euler, gap^3 for Heun."""
+        path, prediction = form(name)
+        output, denoise = exact_output(path, prediction), GAUSSIAN.denoiser(path)
+        x, t = [*points(path)][1]
+
+        def distance(gap, solver):
+            config = DiscreteConsistencyConfig(
+                gap=ExponentialScheduleConfig(start=gap, end=gap), huber=1e-6, solver=solver
+            )
+            # Without the weight, about 1 / gap.
+            return gap * float(loss(config, output, denoise, path, prediction, x, t))
+
+        for solver, order in ((DDIMSamplerConfig(), 2), (HeunSamplerConfig(), 3)):
+            far, near = distance(0.4, solver), distance(0.1, solver)
+            assert np.log(far / near) / np.log(4.0) > order - 0.4
+
+
+def _follow(path, denoise, x, times):
+    def step(x, pair):
+        return DDIMSampler().step(denoise, path, x, (), *pair, key=jax.random.key(0))[0], None
+
+    return jax.lax.scan(step, x, (times[:-1], times[1:]))[0]
+
+
+def test_discrete_loss_on_data_in_float64():
+    """The paper's distance and weight, put together here; the teacherless trajectory is the example with its noise."""
+    path, prediction = form("trig_edm")
+    data, noise = jax.random.normal(jax.random.key(0), (2, 3))
+    t = jnp.float32(0.6)
+    config = DiscreteConsistencyConfig(gap=0.25, huber=0.1, solver=DDIMSamplerConfig())
+    output = lambda x, t: jnp.sin(x) * t  # noqa: E731
+    x = path.alpha(t) * data + path.sigma(t) * noise
+    ours = loss(config, output, lambda x, t: Estimate(data, noise), path, prediction, x, t)
+
+    def jump(time):
+        angle = np.pi / 2 * time
+        alpha, sigma = np.cos(angle), np.sin(angle)
+        x = alpha * np.float64(data) + sigma * np.float64(noise)
+        radius = np.hypot(sigma, 0.5 * alpha)
+        return 0.25 * alpha / radius**2 * x + 0.5 * sigma / radius * np.sin(x) * time, sigma / (0.5 * alpha)
+
+    (far, high), (near, low) = jump(0.6), jump(0.45)
+    c = 0.1 * np.sqrt(3)
+    expected = (np.sqrt(np.sum((far - near) ** 2) + c**2) - c) / (high - low)
+    np.testing.assert_allclose(ours, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("theirs", [VPPathConfig(), EDMPathConfig(), TrigonometricPathConfig()])
+def test_a_denoiser_on_another_path(theirs):
+    """A mixture's denoiser, moved, is the mixture's denoiser there."""
+    theirs, ours = make_path(theirs), make_path(LinearPathConfig())
+    moved = on_path(MIXTURE.denoiser(theirs), theirs, ours)
+    for t in (0.05, 0.5, 0.95):
+        x = jnp.array([0.3, -1.1])
+        expected = MIXTURE.denoiser(ours)(x, jnp.float32(t))
+        for a, b in zip(moved(x, jnp.float32(t)), expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+TWO = {"weights": (0.25, 0.75), "means": ((-1.0, -0.5), (1.0, 0.5)), "scale": 0.2}
+
+
+class ExactVelocity(AbstractDenoiserNetwork):
+    """The velocity of two narrow Gaussians in the plane on the straight path, told the time times 10."""
+
+    def __call__(self, x, level, condition):
+        t = level / 10.0
+        means = jnp.asarray(TWO["means"])
+        variance = (1.0 - t) ** 2 * TWO["scale"] ** 2 + t**2
+        away = x[None] - (1.0 - t) * means
+        log_joint = jnp.log(jnp.asarray(TWO["weights"])) - 0.5 * jnp.sum(away**2, axis=1) / variance
+        posterior = jax.nn.softmax(log_joint)[:, None]
+        data = means + (1.0 - t) * TWO["scale"] ** 2 * away / variance
+        return jnp.sum(posterior * (t * away / variance - data), axis=0)
+
+
+def two_gaussians():
+    """Examples."""
+    rng = np.random.default_rng(0)
+    part = rng.choice(2, size=4096, p=TWO["weights"])
+    noise = TWO["scale"] * rng.normal(size=(4096, 2))
+    return (np.asarray(TWO["means"])[part] + noise).astype(np.float32)
+
+
+def trained(objective, *, num_steps, teacher=None):
+    """A small consistency model of the two."""
+    config = ConsistencyConfig(
+        event_shape=(2,),
+        network=MLPDenoiserConfig(hidden_size=48, num_layers=2),
+        prediction=EDMPredictionConfig(sigma_data=0.7),
+        times=LogNormalSigmaTimesConfig(mean=0.0, std=1.6, low_discrepancy=True),
+        objective=objective,
+        teacher=None if teacher is None else teacher.config,
+    )
+    training = TrainingConfig(
+        num_steps=num_steps,
+        batch_size=256,
+        optimizer=AdamConfig(learning_rate=3e-3),
+        schedule=WarmupCosineScheduleConfig(),
+        ema_decay=0.99,
+    )
+    model, x = create_model(config, key=jax.random.key(0)), two_gaussians()
+    if teacher is not None:
+        model = model.with_pretrained(teacher, x, key=jax.random.key(1))
+    return fit(model, x, training, key=jax.random.key(2), progress=False).model
+
+
+@pytest.fixture(scope="module")
+def distilled():
+    """Its teacher is exact."""
+    teacher = create_model(
+        FlowMatchingConfig(event_shape=(2,), level=TimeLevelConfig()), key=jax.random.key(0)
+    )
+    teacher = eqx.tree_at(lambda model: model.network, teacher, ExactVelocity())
+    gap = ExponentialScheduleConfig(start=0.5, decay_rate=0.5, decay_steps=120, end=1 / 16)
+    return trained(DiscreteConsistencyConfig(gap=gap), num_steps=700, teacher=teacher)
+
+
+@pytest.mark.parametrize("num_steps", [1, 2])
+def test_distills_a_mixture(distilled, num_steps):
+    """Weights within 4 standard errors and 0.02, means and spreads within 0.12 after so short a training."""
+    sampled = distilled.sample(2000, key=jax.random.key(2), num_steps=num_steps)
+    assert (sampled.num_evaluations == num_steps).all()
+    samples = np.asarray(sampled.x)
+    right = samples[:, 0] > 0
+    assert abs(right.mean() - 0.75) < 4 * np.sqrt(0.75 * 0.25 / 2000) + 0.02
+    for side, sign in ((right, 1.0), (~right, -1.0)):
+        np.testing.assert_allclose(samples[side].mean(0), [sign, 0.5 * sign], atol=0.12)
+        np.testing.assert_allclose(samples[side].std(0), 0.2, atol=0.12)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        DiscreteConsistencyConfig(
+            gap=ExponentialScheduleConfig(start=1.0, decay_rate=0.5, decay_steps=80, end=1 / 16), huber=1.0
+        ),
+        ContinuousConsistencyConfig(warmup=LinearScheduleConfig(num_steps=200), normalization=None),
+    ],
+    ids=["discrete", "continuous"],
+)
+def test_learns_a_mixture_from_data(objective):
+    """Mean and spread of all samples; without a teacher the gradient is noisy, so within 4 standard errors and 0.15."""
+    model = trained(objective, num_steps=500)
+    std = np.array([np.sqrt(0.75 + 0.04), np.sqrt(0.75 / 4 + 0.04)])
+    for num_steps in (1, 2):
+        samples = np.asarray(model.sample(2000, key=jax.random.key(2), num_steps=num_steps).x)
+        assert (np.abs(samples.mean(0) - [0.5, 0.25]) < 4 * std / np.sqrt(2000) + 0.15).all()
+        assert (np.abs(samples.std(0) - std) < 4 * std / np.sqrt(2 * 2000) + 0.15).all()
+
+
+class TestModel:
+    """Its methods."""
+
+    def test_boundary(self, distilled):
+        """At t = 0 every network leaves the data as they are, exactly."""
+        x = jax.random.normal(jax.random.key(0), (5, 2))
+        other = distilled.config.replace(teacher=None)
+        for model in (distilled, create_model(other, key=jax.random.key(3))):
+            np.testing.assert_array_equal(model.jump(x, 0.0), x)
+
+    def test_sample_is_generate(self, distilled, key):
+        """With nothing said, with the config's words, and with the times themselves."""
+        expected = distilled.generate(3, key=key)
+        np.testing.assert_array_equal(distilled.sample(3, key=key).x, expected)
+        said = distilled.sample(3, key=key, times=[1.0, 0.0], keep_trajectory=True)
+        np.testing.assert_array_equal(said.x, expected)
+        np.testing.assert_array_equal(said.trajectory[:, -1], expected)
+
+    def test_wrong_use(self, distilled, key):
+        """Errors say what is required."""
+        with pytest.raises(ValueError, match="needs the `consistency` sampler"):
+            distilled.sample(1, key=key, sampler=DDIMSamplerConfig())
+        with pytest.raises(ValueError, match="`times`, or `num_steps`"):
+            distilled.sample(1, key=key, times=[1.0, 0.0], num_steps=1)
+        with pytest.raises(ValueError, match="`prediction` must be `v` or `edm`"):
+            ConsistencyConfig(prediction=DataPredictionConfig())
+        with pytest.raises(ValueError, match="`sampler` of a consistency model must be"):
+            ConsistencyConfig(sampler=DDIMSamplerConfig())
+        with pytest.raises(ValueError, match="without fresh noise"):
+            DiscreteConsistencyConfig(solver=DDIMSamplerConfig(eta=0.5))
+        with pytest.raises(ValueError, match="`teacher` must have the model's `event_shape`"):
+            ConsistencyConfig(event_shape=(2,), teacher=FlowMatchingConfig(event_shape=(3,)))
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A student with its teacher, and the teacher."""
+    same = {
+        "event_shape": (2,),
+        "num_classes": 3,
+        "network": SMALL,
+        "path": TrigonometricPathConfig(),
+        "prediction": VPredictionConfig(),
+        "level": TimeLevelConfig(),
+    }
+    teacher = FlowMatchingConfig(**same, condition_dropout=0.2, guidance_scale=2.0)
+    config = ConsistencyConfig(**same, teacher=teacher, objective=CONTINUOUS)
+    student = create_model(config, key=jax.random.key(0))
+    trained = create_model(teacher, key=jax.random.key(1))
+    assert not student.has_pretrained
+    return student.with_pretrained(
+        trained, jnp.zeros((1, 2)), jnp.zeros(1, int), key=jax.random.key(2)
+    ), trained
+
+
+class TestTeacher:
+    """Distillation."""
+
+    def test_starts_from_the_teacher(self, pair, key):
+        """The student's first words are the teacher's, in arrays of its own."""
+        student, teacher = pair
+        assert student.has_pretrained
+        x, labels = jax.random.normal(key, (3, 2)), jnp.arange(3)
+        np.testing.assert_allclose(
+            student.jump(x, 0.4, labels), teacher.denoise(x, 0.4, labels).data, rtol=1e-6
+        )
+        ours, theirs = (jax.tree.leaves(model.network) for model in (student, teacher))
+        assert all(a is not b for a, b in zip(ours, theirs, strict=True))
+
+    def test_follows_the_guided_teacher(self, pair, key):
+        """The trajectory's direction is the guided estimate, at the noisy example, whatever made it."""
+        student, teacher = pair
+        x, noise, noisy = jax.random.normal(key, (3, 2))
+        ours = student._direction(x, noise, jnp.asarray(1))(noisy, jnp.float32(0.4))
+        theirs = teacher._denoiser(jnp.asarray(1), GuidanceConfig(scale=2.0))(noisy, jnp.float32(0.4))
+        np.testing.assert_allclose(ours.data, theirs.data, rtol=1e-6)
+
+    def test_another_network_starts_on_its_own(self, pair):
+        """What the teacher's weights would not mean is not taken over."""
+        student, teacher = pair
+        config = student.config.replace(network=MLPDenoiserConfig(hidden_size=8))
+        other = create_model(config, key=jax.random.key(0))
+        taught = other.with_pretrained(teacher, jnp.zeros((1, 2)), key=jax.random.key(2))
+        assert jax.tree.structure(taught.network) == jax.tree.structure(other.network)
+        with pytest.raises(ValueError, match="must have the config"):
+            wrong = create_model(teacher.config.replace(guidance_scale=1.0), key=jax.random.key(0))
+            other.with_pretrained(wrong, jnp.zeros((1, 2)), key=jax.random.key(2))
