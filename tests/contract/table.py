@@ -35,6 +35,7 @@ from artifex.generative_models.core.configuration import (
     MLPDenoiserConfig,
     MLPEncoderConfig,
     MMDConfig,
+    MMDiTConfig,
     ModelConfig,
     NormalConfig,
     ResidualQuantizerConfig,
@@ -42,6 +43,7 @@ from artifex.generative_models.core.configuration import (
     TotalCorrelationConfig,
     UNetConfig,
     UniformTimesConfig,
+    UViTConfig,
     VAEConfig,
     VampPriorConfig,
     VectorQuantizerConfig,
@@ -154,6 +156,31 @@ TABLE: dict[str, Entry] = {
     "ddim_dit_labels": Entry(
         DDIMConfig(
             **{**_DENOISER, "network": DiTConfig(hidden_size=16, num_layers=2, num_heads=2)}, num_classes=3
+        ),
+        fit_steps=100,
+    ),
+    "flow_matching_unet_sequence": Entry(
+        FlowMatchingConfig(
+            event_shape=(2, 4),
+            network=UNetConfig(channels=(8, 8), num_blocks=1, num_heads=2, has_residual_resampling=True),
+            num_sampling_steps=3,
+        ),
+        fit_steps=100,
+    ),
+    "flow_matching_u_vit_labels": Entry(
+        FlowMatchingConfig(
+            **{**_DENOISER, "network": UViTConfig(hidden_size=16, num_layers=3, num_heads=2)}, num_classes=3
+        ),
+        fit_steps=100,
+    ),
+    "flow_matching_mm_dit_tokens": Entry(
+        FlowMatchingConfig(
+            **{
+                **_DENOISER,
+                "network": MMDiTConfig(hidden_size=16, num_layers=2, num_heads=2, condition_tokens=(3, 2)),
+            },
+            condition_shape=(3, 2),
+            condition_dropout=0.2,
         ),
         fit_steps=100,
     ),

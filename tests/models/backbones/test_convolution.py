@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from artifex.generative_models.models.backbones.convolution import Conv2d, convolution, cpu_convolution
+from artifex.generative_models.models.backbones.denoisers.unet_blocks import doubled, halved
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -74,3 +75,34 @@ def test_batches_of_images_and_of_kernels(key, axes):
 
     ours, theirs = jax.jit(lambda: [value_and_gradients(f) for f in (cpu_convolution, convolution)])()
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), ours, theirs)
+
+
+@pytest.mark.parametrize(("stride", "padding"), [(1, (1, 1)), (2, (1, 1)), (2, (0, 1))])
+def test_a_kernel_of_one_row_is_the_convolution_of_a_sequence(stride, padding):
+    """Sequences are images of one row: against NumPy, by loops over the places."""
+    rng = np.random.default_rng(0)
+    x, weight, bias = rng.normal(size=(2, 8)), rng.normal(size=(3, 2, 3)), rng.normal(size=3)
+    wide = np.pad(x, ((0, 0), padding))
+    places = range(0, wide.shape[1] - 2, stride)
+    expected = np.stack([np.einsum("ock,ck->o", weight, wide[:, i : i + 3]) for i in places], axis=1)
+    layer = Conv2d(
+        jnp.asarray(weight[:, :, None], jnp.float32), jnp.asarray(bias, jnp.float32), stride, padding
+    )
+    given = jnp.asarray(x[:, None], jnp.float32)
+    np.testing.assert_allclose(layer(given)[:, 0], expected + bias[:, None], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        convolution(given, layer.weight, stride, padding)[:, 0], expected, rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("num_axes", [1, 2])
+def test_halved_and_doubled(num_axes):
+    """Means over pairs along each axis, which copies of the means do not change."""
+    x = np.arange(24.0, dtype=np.float32).reshape(2, 2, 6)
+    means = (x[:, :, ::2] + x[:, :, 1::2]) / 2
+    means = means if num_axes == 1 else means.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(halved(jnp.asarray(x), num_axes), means)
+    twice = doubled(jnp.asarray(means), num_axes)
+    assert twice.shape == x.shape
+    np.testing.assert_allclose(halved(twice, num_axes), means)
+    assert twice[0, 0, 0] == twice[0, 0, 1]

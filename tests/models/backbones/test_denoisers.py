@@ -1,5 +1,6 @@
-"""Networks of diffusion models on images: shapes, gradients, conditions, types and what they refuse."""
+"""Networks of diffusion models: shapes, gradients, conditions, types and what they refuse."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -7,79 +8,58 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.models.backbones.networks import (
+    NETWORKS,
+    SHAPE,
+    Row,
+    filled,
+    inputs_of,
+    outputs,
+    outputs_and_gradient,
+    shapes_of,
+)
 
-from artifex.generative_models.core.configuration import ConfigError, DiTConfig, UNetConfig, dit_size
+from artifex.generative_models.core.configuration import (
+    ConfigError,
+    DiTConfig,
+    MMDiTConfig,
+    UNetConfig,
+    UViTConfig,
+    dit_size,
+    mm_dit_size,
+    u_vit_size,
+)
 from artifex.generative_models.core.paths import named_leaves
 from artifex.generative_models.core.precision import cast_parameters
 from artifex.generative_models.models.backbones import Stack
 from artifex.generative_models.models.backbones.denoisers import make_denoiser
-from artifex.generative_models.models.backbones.denoisers.dit import DiT, position_features
+from artifex.generative_models.models.backbones.denoisers.dit import DiT
 
-SHAPE = (2, 8, 4)
-NETWORKS = {
-    # Levels that widen and narrow; attention inside a scanned run; runs of one block.
-    "unet": UNetConfig(channels=(8, 12), num_blocks=3, attention_levels=(1,), num_heads=2),
-    "unet_one_block": UNetConfig(
-        channels=(8, 6), num_blocks=1, has_middle_attention=False, has_scale=False, num_groups=2
-    ),
-    "dit": DiTConfig(patch_size=2, hidden_size=16, num_layers=2, num_heads=2),
-}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cheap_compilation():
-    """No optimisation of machine code, half of what compilation costs; the programs are the same."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
-def filled(config, event_shape, *, condition_size, seed=0):
-    """The network with random numbers in every weight, so that no small start hides a path; nothing is compiled."""
-    rng = np.random.default_rng(seed)
-    network = eqx.filter_eval_shape(
-        make_denoiser, config, event_shape, condition_size=condition_size, key=jax.random.key(0)
-    )
-
-    def fill(name, leaf):
-        is_scale = "norm" in name and name.endswith("weight")
-        return jnp.asarray(is_scale + 0.2 * rng.normal(size=leaf.shape), leaf.dtype)
-
-    arrays, static = eqx.partition(network, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
-    values = [fill(name, leaf) for name, leaf in named_leaves(arrays).items()]
-    return eqx.combine(jax.tree.unflatten(jax.tree.structure(arrays), values), static)
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
-def network(request):
-    return filled(NETWORKS[request.param], SHAPE, condition_size=3)
+def row(request):
+    """A network's config, shape and length of conditions."""
+    return NETWORKS[request.param]
 
 
 @pytest.fixture(scope="module")
-def inputs():
+def network(row):
+    """The network, with random weights everywhere."""
+    return filled(shapes_of(row))
+
+
+@pytest.fixture(scope="module")
+def inputs(row):
     """A batch of examples, levels and conditions."""
-    rng = np.random.default_rng(0)
-    x = jnp.asarray(rng.normal(size=(2, *SHAPE)), jnp.float32)
-    return x, jnp.asarray([100.0, 700.0]), jnp.eye(3)[:2]
+    return inputs_of(row)
 
 
-@eqx.filter_jit
-def outputs_and_gradient(network, x, level, condition):
-    """Outputs of a batch, and the gradient of a number that depends on all of them."""
-
-    def total(network):
-        y = jax.vmap(network)(x, level, condition)
-        return jnp.sum(jnp.sin(3.0 * y)), y
-
-    (_, y), gradient = eqx.filter_value_and_grad(total, has_aux=True)(network)
-    return y, gradient
-
-
-def test_outputs_have_the_shape_and_every_weight_a_gradient(network, inputs):
+def test_outputs_have_the_shape_and_every_weight_a_gradient(row, network, inputs):
     """Under jit and vmap; each row is what its example alone gives."""
     y, gradient = outputs_and_gradient(network, *inputs)
-    assert y.shape == (2, *SHAPE)
+    assert y.shape == (2, *row.event_shape)
     assert y.dtype == jnp.float32
     silent = [name for name, leaf in named_leaves(gradient).items() if not np.abs(leaf).max() > 0]
     assert silent == []
@@ -101,20 +81,13 @@ def test_every_pixel_sees_every_pixel(network, inputs):
     """A changed corner reaches the opposite one."""
     x, level, condition = inputs
     y, _ = outputs_and_gradient(network, x, level, condition)
-    changed, _ = outputs_and_gradient(network, x.at[:, :, 0, 0].add(3.0), level, condition)
-    assert (np.abs(changed - y)[:, :, -1, -1] > 1e-7).all()
+    first, last = ((slice(None), slice(None), *(place,) * (x.ndim - 2)) for place in (0, -1))
+    changed, _ = outputs_and_gradient(network, x.at[first].add(3.0), level, condition)
+    assert (np.abs(changed - y)[last] > 1e-7).all()
 
 
-@eqx.filter_jit
-def outputs(network, x, level, condition):
-    """Outputs of a batch."""
-    return jax.vmap(lambda *one: network(*one))(x, level, condition)
-
-
-@pytest.mark.parametrize("name", ["unet", "dit"])
-def test_computes_in_the_type_of_the_weights(name, inputs):
+def test_computes_in_the_type_of_the_weights(network, inputs):
     """In bfloat16 the output is float32 still, and close to the float32 network's."""
-    network = filled(NETWORKS[name], SHAPE, condition_size=3)
     y, _ = outputs_and_gradient(network, *inputs)
     short = outputs(cast_parameters(network, "bfloat16"), *inputs)
     assert short.dtype == jnp.float32
@@ -122,28 +95,86 @@ def test_computes_in_the_type_of_the_weights(name, inputs):
     assert 1e-4 < error < 0.1
 
 
-@pytest.mark.parametrize("name", ["unet_one_block", "dit"])
-def test_start_is_small(name, inputs, key):
+@pytest.mark.parametrize("name", ["unet_one_block", "dit_tokens", "u_vit", "mm_dit"])
+def test_start_is_small(name, key):
     """Before training the output is nearly zero, so the first loss is that of a zero prediction."""
-    network = make_denoiser(NETWORKS[name], SHAPE, condition_size=3, key=key)
-    y = outputs(network, *inputs)
+    row = NETWORKS[name]
+    make = eqx.filter_jit(make_denoiser)
+    network = make(row.config, row.event_shape, condition_size=row.condition_size, key=key)
+    y = outputs(network, *inputs_of(row))
     assert np.abs(y).mean() < 0.2
+    if "dit" in name:
+        assert not np.any(y)
 
 
-def test_conditions_that_do_not_fit(inputs, key):
+def test_conditions_that_do_not_fit(row, network, inputs):
     """A missing, needless or too long condition is an error with the wanted shape."""
     x, level, condition = (a[0] for a in inputs)
-    for config in NETWORKS.values():
-        network = make_denoiser(config, SHAPE, condition_size=3, key=key)
-        for wrong in (None, jnp.ones(4)):
-            with pytest.raises(ValueError, match=r"takes a condition vector of shape \(3,\)"):
-                eqx.filter_eval_shape(network, x, level, wrong)
-        with pytest.raises(ValueError, match=r"takes images of shape \(2, 8, 4\)"):
-            eqx.filter_eval_shape(network, x[:, :4], level, condition)
-        free = eqx.filter_eval_shape(make_denoiser, config, SHAPE, condition_size=0, key=key)
-        assert eqx.filter_eval_shape(free, x, level, None).shape == SHAPE
-        with pytest.raises(ValueError, match="takes a condition vector of shape None"):
-            eqx.filter_eval_shape(free, x, level, condition)
+    for wrong in (None, jnp.ones(row.condition_size + 1)):
+        with pytest.raises(ValueError, match=rf"takes a condition vector of shape \({row.condition_size},\)"):
+            eqx.filter_eval_shape(network, x, level, wrong)
+    with pytest.raises(ValueError, match=r"takes (images|examples) of shape \(2, 8"):
+        eqx.filter_eval_shape(network, x[:, :4], level, condition)
+    with pytest.raises(ValueError, match=r"takes (images|examples) of shape \(2, 8"):
+        eqx.filter_eval_shape(network, x[:1], level, condition)
+
+
+KINDS = [(name, *kind) for name in ("unet", "dit", "u_vit") for kind in ((None, 0), (None, 3), ((3, 2), 6))]
+
+
+@pytest.mark.parametrize(("name", "tokens", "size"), [*KINDS, ("mm_dit", (3, 2), 6)])
+def test_kinds_of_conditions(name, tokens, size):
+    """Nothing, a vector, or tokens alone, each of its length."""
+    config = NETWORKS[name].config.replace(condition_tokens=tokens)
+    network = filled(shapes_of(Row(config, SHAPE, size)))
+    x, level = jnp.ones(SHAPE), jnp.asarray(1.0)
+    condition = jnp.ones(size) if size else None
+    assert eqx.filter_eval_shape(network, x, level, condition).shape == SHAPE
+    with pytest.raises(ValueError, match="takes a condition vector of shape"):
+        eqx.filter_eval_shape(network, x, level, jnp.ones(size + 1))
+
+
+@pytest.mark.parametrize("name", ["unet_tokens", "dit_tokens", "u_vit", "mm_dit"])
+def test_conditions_shorter_than_their_tokens(name):
+    with pytest.raises(ConfigError, match=r"`condition_tokens` \(3, 2\) need.*at least 6 numbers.*got 5"):
+        shapes_of(dataclasses.replace(NETWORKS[name], condition_size=5))
+
+
+@pytest.mark.parametrize("name", ["unet_tokens", "dit_tokens", "mm_dit"])
+def test_the_order_of_condition_tokens_makes_no_difference(name):
+    """They have no positions but those that their features tell; which number belongs to which token does matter."""
+    row = NETWORKS[name]
+    network = filled(shapes_of(row))
+    x, level, condition = inputs_of(row)
+    tokens, rest = condition[:, :6].reshape(2, 3, 2), condition[:, 6:]
+
+    def with_tokens(tokens):
+        return outputs(network, x, level, jnp.concatenate([tokens.reshape(2, 6), rest], axis=1))
+
+    y = outputs(network, x, level, condition)
+    np.testing.assert_allclose(with_tokens(tokens[:, [2, 0, 1]]), y, rtol=1e-4, atol=1e-5)
+    assert np.abs(with_tokens(tokens[:, :, ::-1]) - y).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("config", "deeper"),
+    [
+        (DiTConfig(hidden_size=16, num_layers=4, num_heads=2), 24),
+        (UViTConfig(hidden_size=16, num_layers=5, num_heads=2), 25),
+        (MMDiTConfig(hidden_size=16, num_layers=4, num_heads=2, condition_tokens=(3, 1)), 24),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_more_blocks_make_no_longer_program(config, deeper, key):
+    """The blocks are scanned: 24 of them are traced to as many operations as 4."""
+
+    def num_lines(config):
+        network = eqx.filter_eval_shape(make_denoiser, config, SHAPE, condition_size=3, key=key)
+        arrays, static = eqx.partition(network, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
+        traced = jax.make_jaxpr(lambda arrays, *inputs: eqx.combine(arrays, static)(*inputs))
+        return len(str(traced(arrays, jnp.zeros(SHAPE), jnp.asarray(1.0), jnp.ones(3))).splitlines())
+
+    assert num_lines(config.replace(num_layers=deeper)) == num_lines(config)
 
 
 # UNet
@@ -165,6 +196,7 @@ def test_equal_blocks_are_scanned(key):
     [
         ((1, 28, 28), "divisible by 8 = 2\\^\\(levels - 1\\).*got 28x28"),
         ((1, 16, 4), "divisible by 8"),
+        ((1, 12), "divisible by 8.*got 12"),
         ((16,), "needs images"),
     ],
 )
@@ -181,6 +213,7 @@ def test_unet_refuses_shapes_that_its_levels_do_not_divide(shape, message, key):
         ({"channels": (8, 10), "num_heads": 4}, "must divide the channels.*got 4 and 10"),
         ({"channels": (6, 8), "attention_levels": (0,)}, "must divide the channels.*got 4 and 6"),
         ({"channels": (8, 12), "head_size": 8}, "`head_size` must divide the channels.*got 8 and 12"),
+        ({"condition_tokens": (3, 2), "has_middle_attention": False}, "`condition_tokens` need attention"),
         ({"channels": (8, 12), "num_groups": 8}, r"`num_groups` must divide all.*got 8 and \(8, 12\)"),
     ],
 )
@@ -192,51 +225,47 @@ def test_unet_configs_that_do_not_fit(fields, message):
 # DiT
 
 
-def test_positions_tell_all_tokens_apart_and_only_through_their_distance():
-    """Distinct features for each token, whose products depend on the difference of the places alone."""
-    features = position_features(3, 5, 16).reshape(3, 5, 16)
-    products = np.einsum("abf,cdf->abcd", features, features)
-    np.testing.assert_allclose(products[0, 0, 1, 2], products[1, 2, 2, 4], rtol=1e-5)
-    np.testing.assert_allclose(np.einsum("aabb->ab", np.einsum("abcd->acbd", products)), 8.0, rtol=1e-5)
-    others = products.reshape(15, 15)[~np.eye(15, dtype=bool)]
-    assert others.max() < 8.0 - 0.1
-    # Columns come first: tokens of one column share the first half.
-    np.testing.assert_array_equal(features[0, :, :8], features[2, :, :8])
-
-
-def test_dit_starts_as_zero(inputs):
-    """With zero modulation and a zero last layer the output is exactly zero, as adaLN-Zero asks."""
-    network = filled(NETWORKS["dit"], SHAPE, condition_size=3)
-    network = eqx.tree_at(
-        lambda n: (n.out.weight, n.out.bias), network, replace_fn=lambda leaf: jnp.zeros_like(leaf)
-    )
-    assert not np.any(outputs(network, *inputs))
-    start = DiT(NETWORKS["dit"], SHAPE, condition_size=3, key=jax.random.key(0))
+def test_dit_starts_as_zero():
+    """With a zero last layer the output is exactly zero; the modulations are zero too, as adaLN-Zero asks."""
+    start = DiT(NETWORKS["dit"].config, SHAPE, condition_size=3, key=jax.random.key(0))
     layers: Any = start.blocks.layers
     modulations = (start.out, start.modulation, layers.modulation)
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(modulations))
 
 
-def test_more_dit_blocks_make_no_longer_program(key):
-    """The blocks are scanned: 24 of them are traced to as many operations as 4."""
-
-    def num_lines(num_layers):
-        config = DiTConfig(hidden_size=16, num_layers=num_layers, num_heads=2)
-        dit = eqx.filter_eval_shape(make_denoiser, config, SHAPE, condition_size=0, key=key)
-        arrays, static = eqx.partition(dit, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
-        traced = jax.make_jaxpr(lambda arrays, x, level: eqx.combine(arrays, static)(x, level, None))
-        return len(str(traced(arrays, jnp.zeros(SHAPE), jnp.asarray(1.0))).splitlines())
-
-    assert num_lines(24) == num_lines(4)
+def num_parameters(config, event_shape, condition_size):
+    """In millions."""
+    network = shapes_of(Row(config, event_shape, condition_size))
+    return sum(leaf.size for leaf in jax.tree.leaves(network)) / 1e6
 
 
 @pytest.mark.parametrize(("size", "millions"), [("S", 33), ("B", 130), ("L", 458), ("XL", 675)])
-def test_dit_sizes_are_those_of_the_paper(size, millions, key):
+def test_dit_sizes_are_those_of_the_paper(size, millions):
     """The numbers of parameters that the paper gives, with 1,000 classes and one for none, noise and variance out."""
-    config = dit_size(size, patch_size=2)
-    dit = eqx.filter_eval_shape(make_denoiser, config, (4, 32, 32), condition_size=1001, key=key)
-    num = sum(leaf.size for leaf in jax.tree.leaves(dit))
-    assert abs(num / 1e6 - millions) < 0.012 * millions
+    num = num_parameters(dit_size(size, patch_size=2), (4, 32, 32), 1001)
+    assert abs(num - millions) < 0.012 * millions
+
+
+@pytest.mark.parametrize(
+    ("size", "patch_size", "event_shape", "num_classes", "millions"),
+    [
+        ("S", 2, (3, 32, 32), 0, 44),
+        ("M", 4, (3, 64, 64), 1000, 131),
+        ("L", 2, (4, 32, 32), 1001, 287),
+        ("H", 2, (4, 32, 32), 1001, 501),
+    ],
+)
+def test_u_vit_sizes_are_those_of_the_paper(size, patch_size, event_shape, num_classes, millions):
+    num = num_parameters(u_vit_size(size, patch_size=patch_size), event_shape, num_classes)
+    assert abs(num - millions) < 0.01 * millions
+
+
+@pytest.mark.parametrize(("num_layers", "billions"), [(24, 2), (38, 8)])
+def test_mm_dit_sizes_are_those_of_the_paper(num_layers, billions):
+    """With 154 tokens of 4,096 features, and a pooled vector of 2,048."""
+    config = mm_dit_size(num_layers, condition_tokens=(154, 4096))
+    num = num_parameters(config, (16, 128, 128), 154 * 4096 + 2048)
+    assert abs(num / 1e3 - billions) < 0.05 * billions
 
 
 @pytest.mark.parametrize(
@@ -244,10 +273,16 @@ def test_dit_sizes_are_those_of_the_paper(size, millions, key):
     [
         (lambda: DiTConfig(hidden_size=18, num_heads=2), "divisible by 4.*got 18 and 2 heads"),
         (lambda: DiTConfig(hidden_size=16, num_heads=3), "got 16 and 3 heads"),
+        (lambda: DiTConfig(hidden_size=12, num_heads=2, positions="rotary"), "multiple of 4.*12 / 2 = 6"),
         (lambda: dit_size("M"), "unknown size of a DiT"),
+        (lambda: UViTConfig(num_layers=12), "must be odd and at least 3.*got 12"),
+        (lambda: UViTConfig(num_layers=1), "must be odd and at least 3.*got 1"),
+        (lambda: u_vit_size("B"), "unknown size of a U-ViT"),
+        (lambda: MMDiTConfig(num_layers=1), "at least 2.*got 1"),
+        (lambda: MMDiTConfig(condition_tokens=(0, 3)), "condition_tokens"),
     ],
 )
-def test_dit_configs_that_do_not_fit(make, message):
+def test_transformer_configs_that_do_not_fit(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
@@ -256,6 +291,7 @@ def test_dit_configs_that_do_not_fit(make, message):
     ("shape", "message"),
     [((1, 28, 28), "`patch_size` must divide.*got 8 and 28x28"), ((16,), "needs images")],
 )
-def test_dit_refuses_shapes_that_its_patches_do_not_divide(shape, message, key):
+@pytest.mark.parametrize("make", [DiTConfig, UViTConfig, MMDiTConfig])
+def test_transformers_refuse_shapes_that_their_patches_do_not_divide(make, shape, message, key):
     with pytest.raises(ConfigError, match=message):
-        make_denoiser(DiTConfig(patch_size=8), shape, condition_size=0, key=key)
+        make_denoiser(make(patch_size=8), shape, condition_size=10, key=key)

@@ -29,6 +29,7 @@ from artifex.generative_models.core.configuration.data import (
 )
 from artifex.generative_models.core.configuration.diffusion import (
     AdaptiveODESamplerConfig,
+    AttentionKernel,
     ConsistencyConfig,
     ConsistencyObjectiveConfig,
     ConsistencySamplerConfig,
@@ -66,12 +67,15 @@ from artifex.generative_models.core.configuration.diffusion import (
     MeanFlowConfig,
     MinSNRWeightingConfig,
     MLPDenoiserConfig,
+    MMDiTConfig,
     NoisePredictionConfig,
     ODESamplerConfig,
     P2WeightingConfig,
+    PatchTransformerConfig,
     PathConfig,
     PowerSpacingConfig,
     PredictionConfig,
+    Remat,
     RestartSamplerConfig,
     SamplerConfig,
     ScorePredictionConfig,
@@ -89,12 +93,15 @@ from artifex.generative_models.core.configuration.diffusion import (
     UniformSpacingConfig,
     UniformTimesConfig,
     UniPCSamplerConfig,
+    UViTConfig,
     VelocityPredictionConfig,
     VEPathConfig,
     VPPathConfig,
     VPredictionConfig,
     WeightingConfig,
     dit_size,
+    mm_dit_size,
+    u_vit_size,
 )
 from artifex.generative_models.core.configuration.experiment import Experiment
 from artifex.generative_models.core.configuration.likelihoods import (

@@ -1,9 +1,11 @@
 """Networks that model families share.
 
-Each computes in the type of its weights and returns the type of its input.
+Each computes in the type of its weights and returns the type of its input. Norms and the softmax of attention are
+computed in float32, whatever the weights' type.
 """
 
 from artifex.generative_models.models.backbones.activations import activation_function
+from artifex.generative_models.models.backbones.attention import CrossAttention, attend
 from artifex.generative_models.models.backbones.coders import (
     ConvDecoder,
     ConvEncoder,
@@ -38,6 +40,7 @@ __all__ = [
     "ConvEncoder",
     "ConvGridDecoder",
     "ConvGridEncoder",
+    "CrossAttention",
     "KeyValueCache",
     "MLPDecoder",
     "MLPEncoder",
@@ -46,6 +49,7 @@ __all__ = [
     "TransformerBlock",
     "activation_function",
     "apply_linear",
+    "attend",
     "condition_vector",
     "conv2d",
     "group_norm",

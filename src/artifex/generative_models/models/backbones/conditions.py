@@ -1,10 +1,12 @@
-"""Conditions as vectors, the form in which networks take them."""
+"""Conditions as vectors, the form in which networks take them, and as the tokens that some make of them."""
+
+import math
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from artifex.generative_models.core.configuration import ModelConfig
+from artifex.generative_models.core.configuration import ConfigError, ModelConfig
 
 
 def condition_vector(
@@ -39,3 +41,39 @@ def check_condition_vector(vector: Array | None, condition_size: int) -> None:
     wanted = None if condition_size == 0 else (condition_size,)
     if shape != wanted:
         raise ValueError(f"the network takes a condition vector of shape {wanted}; got {shape}")
+
+
+def split_condition(
+    vector: Float[Array, " condition_size"] | None, token_shape: tuple[int, int] | None
+) -> tuple[Float[Array, "length features"] | None, Float[Array, " rest_size"] | None]:
+    """The sequence of tokens with which a condition vector begins, and the vector of what comes after them.
+
+    So an array of shape `(length, features)` reaches a network as it is, and what a model appends to it, such as
+    whether it is withheld, stays apart.
+
+    Args:
+        vector: the condition of one example.
+        token_shape: (length, features); none: there are no tokens.
+
+    Returns:
+        Tokens and rest, each None where there is nothing of it.
+    """
+    if vector is None or token_shape is None:
+        return None, vector
+    num = math.prod(token_shape)
+    return vector[:num].reshape(token_shape), vector[num:] if vector.size > num else None
+
+
+def rest_size(condition_size: int, token_shape: tuple[int, int] | None) -> int:
+    """Length of what comes after the tokens of a condition vector.
+
+    Raises:
+        ConfigError: the vector is shorter than its tokens.
+    """
+    num = 0 if token_shape is None else math.prod(token_shape)
+    if condition_size < num:
+        raise ConfigError(
+            f"`condition_tokens` {token_shape} need conditions of at least {num} numbers, such as those of "
+            f"`condition_shape` {token_shape}; got {condition_size}"
+        )
+    return condition_size - num

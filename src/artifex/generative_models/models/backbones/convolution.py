@@ -12,13 +12,14 @@ class Conv2d(eqx.Module):
     """Convolution with an odd kernel, padded so that stride 1 keeps the size and stride 2 halves it (up).
 
     Attributes:
-        weight: kernel, shape `(out_channels, in_channels, size, size)`.
+        weight: kernel, shape `(out_channels, in_channels, rows, columns)`; one row for sequences, as images of one row.
         bias: one number for each output channel.
         stride: distance of neighbouring outputs, in pixels.
-        padding: rows of zeros above and below, and columns left and right; None: half the kernel on each side.
+        padding: rows of zeros above and below, and columns left and right, along axes where the kernel is longer than
+            1; None: half the kernel on each side.
     """
 
-    weight: Float[Array, "out_channels in_channels size size"]
+    weight: Float[Array, "out_channels in_channels rows columns"]
     bias: Float[Array, " out_channels"]
     stride: int = eqx.field(static=True, default=1)
     padding: tuple[int, int] | None = eqx.field(static=True, default=None)
@@ -39,7 +40,7 @@ class Conv2d(eqx.Module):
 
 def convolution(
     x: Float[Array, "in_channels height width"],
-    weight: Float[Array, "out_channels in_channels size size"],
+    weight: Float[Array, "out_channels in_channels rows columns"],
     stride: int,
     padding: tuple[int, int] | None = None,
 ) -> Float[Array, "out_channels h w"]:
@@ -56,7 +57,7 @@ def convolution(
 
 def cpu_convolution(
     x: Float[Array, "in_channels height width"],
-    weight: Float[Array, "out_channels in_channels size size"],
+    weight: Float[Array, "out_channels in_channels rows columns"],
     stride: int,
     padding: tuple[int, int] | None = None,
 ) -> Float[Array, "out_channels h w"]:
@@ -71,6 +72,10 @@ def cpu_convolution(
 
 
 def _padding(weight: Array, padding: tuple[int, int] | None) -> tuple[tuple[int, int], tuple[int, int]]:
-    half = weight.shape[-1] // 2
-    both = (half, half) if padding is None else padding
-    return both, both
+    def along(size: int) -> tuple[int, int]:
+        if size == 1:
+            return 0, 0
+        return (size // 2, size // 2) if padding is None else padding
+
+    rows, columns = weight.shape[2:]
+    return along(rows), along(columns)

@@ -25,16 +25,20 @@ def conv2d(
     in_channels: int,
     out_channels: int,
     *,
-    kernel_size: int = 3,
+    kernel_size: int | tuple[int, int] = 3,
     stride: int = 1,
     scale: float = 1.0,
     key: Key[Array, ""],
 ) -> Conv2d:
-    """Convolution of an odd kernel, padded so that stride 1 keeps the size and stride 2 halves it (up)."""
-    if kernel_size % 2 == 0:
+    """Convolution of an odd kernel, padded so that stride 1 keeps the size and stride 2 halves it (up).
+
+    A kernel of size `(1, columns)` is that of sequences, as images of one row.
+    """
+    rows, columns = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+    if rows % 2 == 0 or columns % 2 == 0:
         raise ValueError(f"`kernel_size` must be odd, so that the output is centred; got {kernel_size}")
-    shape = (out_channels, in_channels, kernel_size, kernel_size)
-    return Conv2d(_weight(shape, in_channels * kernel_size**2, scale, key), jnp.zeros(out_channels), stride)
+    shape = (out_channels, in_channels, rows, columns)
+    return Conv2d(_weight(shape, in_channels * rows * columns, scale, key), jnp.zeros(out_channels), stride)
 
 
 def subpixel_conv2d(in_channels: int, out_channels: int, *, key: Key[Array, ""]) -> Conv2d:
@@ -69,6 +73,14 @@ def apply_linear(layer: eqx.nn.Linear, x: Float[Array, "*rest in_size"]) -> Floa
     """A linear layer on the last axis: one matrix product, where a vmapped layer may be many."""
     y = x @ layer.weight.T
     return y if layer.bias is None else y + jnp.broadcast_to(layer.bias, y.shape)
+
+
+def normalized(h: Float[Array, "tokens size"], *, epsilon: float = 1e-6) -> Float[Array, "tokens size"]:
+    """Zero mean and unit variance over the features of each token, computed in float32."""
+    full = h.astype(jnp.float32)
+    centred = full - jnp.mean(full, axis=1, keepdims=True)
+    variance = jnp.mean(centred**2, axis=1, keepdims=True)
+    return (centred * jax.lax.rsqrt(variance + epsilon)).astype(h.dtype)
 
 
 def _fits(channels: int, groups: int) -> bool:

@@ -7,6 +7,9 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Key, PyTree
 
+from artifex.generative_models.core.configuration import Remat
+from artifex.generative_models.models.backbones.remat import rematerialized
+
 
 class Stack(eqx.Module):
     """`num_layers` modules of one structure, applied in turn.
@@ -14,25 +17,34 @@ class Stack(eqx.Module):
     Attributes:
         layers: one module whose arrays have a leading axis of length `num_layers`.
         num_layers: how many.
+        remat: what the backward pass computes again, layer by layer.
     """
 
     layers: eqx.Module
     num_layers: int = eqx.field(static=True)
+    remat: Remat = eqx.field(static=True)
 
     def __init__(
-        self, make_layer: Callable[[Key[Array, ""]], eqx.Module], num_layers: int, *, key: Key[Array, ""]
+        self,
+        make_layer: Callable[[Key[Array, ""]], eqx.Module],
+        num_layers: int,
+        *,
+        remat: Remat = "none",
+        key: Key[Array, ""],
     ):
         """Build the layers.
 
         Args:
             make_layer: called once, vmapped, with the key of a layer.
             num_layers: how many, at least 1.
+            remat: what the backward pass computes again, as in `rematerialized`.
             key: split into one key for each layer.
         """
         if num_layers < 1:
             raise ValueError(f"`num_layers` must be at least 1; got {num_layers}")
         self.layers = eqx.filter_vmap(make_layer)(jax.random.split(key, num_layers))
         self.num_layers = num_layers
+        self.remat = remat
 
     def __call__(self, x: PyTree[Array], *args: Any) -> PyTree[Array]:
         """Apply `x = layer(x, *args)` for every layer; the type and shape of `x` must not change."""
@@ -52,4 +64,5 @@ class Stack(eqx.Module):
             layer, x = inputs
             return step(eqx.combine(layer, static), carry, x)
 
+        body = rematerialized(body, self.remat, is_scanned=True)
         return jax.lax.scan(body, carry, (arrays, xs), length=self.num_layers)

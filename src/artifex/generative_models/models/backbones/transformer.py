@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from artifex.generative_models.models.backbones.attention import attend, split_heads
 from artifex.generative_models.models.backbones.dtypes import weight_dtype
 from artifex.generative_models.models.backbones.layers import apply_linear, linear
 from artifex.generative_models.models.backbones.stack import Stack
@@ -38,8 +39,7 @@ class CausalAttention(eqx.Module):
 
     def __call__(self, x: Float[Array, "length hidden"]) -> Float[Array, "length hidden"]:
         """Attend within one sequence."""
-        queries, keys, values = self._project(x)
-        mixed = jax.nn.dot_product_attention(queries, keys, values, is_causal=True)
+        mixed = attend(*self._project(x), is_causal=True)
         return apply_linear(self.out, mixed.reshape(x.shape))
 
     def step(
@@ -56,8 +56,7 @@ class CausalAttention(eqx.Module):
         return apply_linear(self.out, mixed.reshape(x.shape)), cache
 
     def _project(self, x: Float[Array, "length hidden"]) -> list[Float[Array, "length heads head_size"]]:
-        projected = apply_linear(self.qkv, x).reshape(x.shape[0], 3, self.num_heads, -1)
-        return [projected[:, i] for i in range(3)]
+        return split_heads(apply_linear(self.qkv, x), 3, self.num_heads)
 
 
 class TransformerBlock(eqx.Module):

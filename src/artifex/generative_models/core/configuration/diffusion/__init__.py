@@ -23,11 +23,11 @@ from artifex.generative_models.core.configuration.diffusion.models import (
     ScoreSDEConfig,
 )
 from artifex.generative_models.core.configuration.diffusion.networks import (
+    AttentionKernel,
     DenoiserConfig,
-    DiTConfig,
     MLPDenoiserConfig,
+    Remat,
     UNetConfig,
-    dit_size,
 )
 from artifex.generative_models.core.configuration.diffusion.paths import (
     CosinePathConfig,
@@ -84,4 +84,13 @@ from artifex.generative_models.core.configuration.diffusion.training import (
     TimeDistributionConfig,
     UniformTimesConfig,
     WeightingConfig,
+)
+from artifex.generative_models.core.configuration.diffusion.transformers import (
+    DiTConfig,
+    MMDiTConfig,
+    PatchTransformerConfig,
+    UViTConfig,
+    dit_size,
+    mm_dit_size,
+    u_vit_size,
 )

@@ -1,9 +1,23 @@
-"""Configs of the networks of diffusion models."""
+"""Configs of the networks of diffusion models: the MLP and the UNet."""
+
+from typing import Literal
 
 from artifex.generative_models.core.configuration.base import Config, config
-from artifex.generative_models.core.configuration.fields import Indices, PositiveFloat, PositiveInt, Shape
+from artifex.generative_models.core.configuration.fields import (
+    Indices,
+    PositiveFloat,
+    PositiveInt,
+    Shape,
+    TokenShape,
+)
 from artifex.generative_models.core.configuration.networks import Activation
-from artifex.utils.messages import unknown_name
+
+# What the backward pass computes again instead of keeping it: nothing; all of a block; all but matrix products and
+# convolutions.
+Remat = Literal["none", "full", "dots"]
+# Which kernel attention takes: the fastest that fits device, type and head size, or XLA's, which alone has
+# forward-mode derivatives (MeanFlow, continuous consistency models, the likelihood of a network in bfloat16).
+AttentionKernel = Literal["auto", "xla"]
 
 
 @config()
@@ -28,13 +42,13 @@ class MLPDenoiserConfig(DenoiserConfig):
 
 @config("unet")
 class UNetConfig(DenoiserConfig):
-    """Residual blocks on an image at several sizes, each half of the one before; noise level and condition modulate
-    every block. Sides of the image must be divisible by 2^(levels - 1).
+    """Residual blocks on an image (channels, height, width) or a sequence (channels, length) at several sizes, each
+    half of the one before; noise level and condition modulate every block. Sides must be divisible by 2^(levels - 1).
 
     Attributes:
-        channels: channels of each level, from the image's size on; the first number is even.
+        channels: channels of each level, from the full size on; the first number is even.
         num_blocks: residual blocks at each level on the way down; on the way up there is one more.
-        attention_levels: levels whose blocks attend over all pixels, counted from 0, the image's size.
+        attention_levels: levels whose blocks attend over all pixels, counted from 0, the full size.
         has_middle_attention: whether the middle, at the smallest size, attends too.
         num_heads: heads of each attention; divides the channels where there is attention.
         head_size: channels of each head, instead of their number.
@@ -44,6 +58,11 @@ class UNetConfig(DenoiserConfig):
         has_longest_period: whether the noise level's features end at a period of 10,000, or one step before.
         pads_both_sides: whether convolutions to half the size see a border of zeros all around, or below and at
             the right alone.
+        has_residual_resampling: whether residual blocks halve and double the size (ADM), or single convolutions.
+        condition_tokens: (length, features): the condition begins with a sequence of tokens, row by row, to which
+            every attention attends too; what comes after them modulates.
+        attention: kernel of the attention on GPUs.
+        remat: what the backward pass computes again, block by block.
     """
 
     channels: Shape = (32, 64, 64)
@@ -57,6 +76,10 @@ class UNetConfig(DenoiserConfig):
     has_scale: bool = True
     has_longest_period: bool = False
     pads_both_sides: bool = True
+    has_residual_resampling: bool = False
+    condition_tokens: TokenShape | None = None
+    attention: AttentionKernel = "auto"
+    remat: Remat = "none"
 
     def __post_init__(self) -> None:
         if self.channels[0] % 2:
@@ -73,6 +96,11 @@ class UNetConfig(DenoiserConfig):
                 raise ValueError(
                     f"`{name}` must divide the channels where there is attention; got {getattr(self, name)} and {width}"
                 )
+        if self.condition_tokens is not None and not levels:
+            raise ValueError(
+                "`condition_tokens` need attention, which alone sees them: set `attention_levels` or "
+                "`has_middle_attention`"
+            )
         if self.num_groups is not None and any(width % self.num_groups for width in self.channels):
             raise ValueError(
                 f"`num_groups` must divide all `channels`; got {self.num_groups} and {self.channels}"
@@ -81,51 +109,3 @@ class UNetConfig(DenoiserConfig):
     def num_heads_of(self, width: int) -> int:
         """Heads of an attention over `width` channels."""
         return self.num_heads if self.head_size is None else width // self.head_size
-
-
-@config("dit")
-class DiTConfig(DenoiserConfig):
-    """Transformer on the patches of an image; noise level and condition modulate every block (adaLN-Zero).
-
-    Sides of the image must be divisible by the patch size.
-
-    Attributes:
-        patch_size: side of a patch, in pixels.
-        hidden_size: width, a multiple of 4 and of `num_heads`.
-        num_layers: transformer blocks.
-        num_heads: attention heads of each.
-        mlp_ratio: width of each block's MLP, in units of `hidden_size`.
-    """
-
-    patch_size: PositiveInt = 2
-    hidden_size: PositiveInt = 384
-    num_layers: PositiveInt = 12
-    num_heads: PositiveInt = 6
-    mlp_ratio: PositiveInt = 4
-
-    def __post_init__(self) -> None:
-        if self.hidden_size % 4 or self.hidden_size % self.num_heads:
-            raise ValueError(
-                "`hidden_size` must be divisible by 4 (sines and cosines of rows and columns) and by `num_heads`; got "
-                f"{self.hidden_size} and {self.num_heads} heads"
-            )
-
-
-_DIT_SIZES = {"S": (384, 12, 6), "B": (768, 12, 12), "L": (1024, 24, 16), "XL": (1152, 28, 16)}
-
-
-def dit_size(size: str, *, patch_size: int = 2) -> DiTConfig:
-    """A DiT of one of the published sizes; `dit_size("XL", patch_size=2)` is DiT-XL/2.
-
-    Args:
-        size: "S" (33 million parameters), "B" (130), "L" (458) or "XL" (675).
-        patch_size: side of a patch, 2, 4 or 8 in the paper.
-
-    Source: Peebles & Xie 2023, arXiv:2212.09748, table 1.
-    """
-    if size not in _DIT_SIZES:
-        raise ValueError(unknown_name("size of a DiT", size, _DIT_SIZES))
-    hidden_size, num_layers, num_heads = _DIT_SIZES[size]
-    return DiTConfig(
-        patch_size=patch_size, hidden_size=hidden_size, num_layers=num_layers, num_heads=num_heads
-    )

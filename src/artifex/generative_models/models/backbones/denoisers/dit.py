@@ -1,33 +1,48 @@
 """Diffusion transformer: an image as a sequence of patches, every block modulated by noise level and condition.
 
     h <- h + gate1 attention(norm(h) (1 + scale1) + shift1)
+    h <- h + cross_attention(h, tokens)                          with condition tokens
     h <- h + gate2 mlp(norm(h) (1 + scale2) + shift2)
 
 with shifts, scales and gates affine in the embedding of noise level and condition, all zero at first (adaLN-Zero), so
 that every block starts as the identity and the output at zero.
 
-Source: Peebles & Xie 2023, arXiv:2212.09748, section 3. The noise level's 256 features end at the longest period, as in
-the `diffusers` package, so that its weights fit. Deviations: LeCun-normal instead of Xavier-uniform weights.
+Sources: Peebles & Xie 2023, arXiv:2212.09748, section 3; cross-attention, its last layer zero at first, and the MLP
+before it: Chen et al. 2024 (PixArt-alpha), arXiv:2310.00426, section 2.3. The noise level's 256 features end at the
+longest period, as in the `diffusers` package, so that its weights fit. Deviations: LeCun-normal instead of
+Xavier-uniform weights; with condition tokens each block keeps a modulation of its own, which PixArt's share.
 """
-
-import functools
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Key
 
-from artifex.generative_models.core.configuration import ConfigError, DiTConfig
-from artifex.generative_models.models.backbones.conditions import check_condition_vector
+from artifex.generative_models.core.configuration import AttentionKernel, DiTConfig
+from artifex.generative_models.models.backbones.attention import CrossAttention, attend, split_heads
+from artifex.generative_models.models.backbones.conditions import (
+    check_condition_vector,
+    rest_size,
+    split_condition,
+)
 from artifex.generative_models.models.backbones.denoisers.base import AbstractDenoiserNetwork, make_denoiser
+from artifex.generative_models.models.backbones.denoisers.patches import (
+    check_event_shape,
+    from_patches,
+    grid_of,
+    to_patches,
+)
+from artifex.generative_models.models.backbones.denoisers.positions import (
+    position_features,
+    rotated,
+    rotations,
+)
 from artifex.generative_models.models.backbones.dtypes import output_dtype
-from artifex.generative_models.models.backbones.layers import apply_linear, linear
+from artifex.generative_models.models.backbones.layers import apply_linear, linear, normalized
 from artifex.generative_models.models.backbones.noise_levels import NoiseLevelEmbedding
 from artifex.generative_models.models.backbones.stack import Stack
 
-_NUM_FEATURES = 256
-_EPSILON = 1e-6
+NUM_LEVEL_FEATURES = 256
 
 
 class DiTBlock(eqx.Module):
@@ -36,13 +51,22 @@ class DiTBlock(eqx.Module):
     modulation: eqx.nn.Linear
     qkv: eqx.nn.Linear
     project: eqx.nn.Linear
+    cross: CrossAttention | None
     expand: eqx.nn.Linear
     contract: eqx.nn.Linear
     num_heads: int = eqx.field(static=True)
+    kernel: AttentionKernel = eqx.field(static=True)
+    rotary_grid: tuple[int, int] | None = eqx.field(static=True)
 
-    def __init__(self, config: DiTConfig, *, key: Key[Array, ""]):
-        """Random weights; the modulation is zero, so the block is the identity."""
-        keys = jax.random.split(key, 5)
+    def __init__(self, config: DiTConfig, grid: tuple[int, int], *, key: Key[Array, ""]):
+        """Random weights; modulation and cross-attention are zero, so the block is the identity.
+
+        Args:
+            config: of the network.
+            grid: rows and columns of patches.
+            key: randomness of the weights.
+        """
+        keys = jax.random.split(key, 6)
         size = config.hidden_size
         self.modulation = linear(size, 6 * size, scale=0.0, key=keys[0])
         self.qkv = linear(size, 3 * size, key=keys[1])
@@ -50,35 +74,68 @@ class DiTBlock(eqx.Module):
         self.expand = linear(size, config.mlp_ratio * size, key=keys[3])
         self.contract = linear(config.mlp_ratio * size, size, key=keys[4])
         self.num_heads = config.num_heads
+        self.kernel = config.attention
+        self.rotary_grid = grid if config.positions == "rotary" else None
+        self.cross = None
+        if config.condition_tokens is not None:
+            self.cross = CrossAttention(
+                size, size, config.num_heads, kernel=config.attention, out_scale=0.0, key=keys[5]
+            )
 
     def __call__(
-        self, h: Float[Array, "tokens size"], embedding: Float[Array, " size"]
+        self,
+        h: Float[Array, "tokens size"],
+        embedding: Float[Array, " size"],
+        others: Float[Array, "length size"] | None,
     ) -> Float[Array, "tokens size"]:
         """Apply the block to the tokens of one image."""
         modulation = apply_linear(self.modulation, embedding)[None]
         shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(modulation, 6, axis=1)
-        h = h + gate1 * self._attention(_normalized(h) * (1 + scale1) + shift1)
-        return h + gate2 * self._mlp(_normalized(h) * (1 + scale2) + shift2)
+        h = h + gate1 * self._attention(normalized(h) * (1 + scale1) + shift1)
+        if self.cross is not None and others is not None:
+            h = h + self.cross(h, others)
+        return h + gate2 * self._mlp(normalized(h) * (1 + scale2) + shift2)
 
     def _attention(self, h: Float[Array, "tokens size"]) -> Float[Array, "tokens size"]:
-        projected = apply_linear(self.qkv, h).reshape(len(h), 3, self.num_heads, -1)
-        queries, keys, values = (projected[:, i] for i in range(3))
-        mixed = jax.nn.dot_product_attention(queries, keys, values)
+        queries, keys, values = split_heads(apply_linear(self.qkv, h), 3, self.num_heads)
+        if self.rotary_grid is not None:
+            turns = rotations(*self.rotary_grid, queries.shape[2])
+            queries, keys = rotated(queries, turns), rotated(keys, turns)
+        mixed = attend(queries, keys, values, kernel=self.kernel)
         return apply_linear(self.project, mixed.reshape(h.shape))
 
     def _mlp(self, h: Float[Array, "tokens size"]) -> Float[Array, "tokens size"]:
         return apply_linear(self.contract, jax.nn.gelu(apply_linear(self.expand, h)))
 
 
+class TokenEmbedding(eqx.Module):
+    """`W2 gelu(W1 token)`, for each token of a condition."""
+
+    first: eqx.nn.Linear
+    second: eqx.nn.Linear
+
+    def __init__(self, token_size: int, size: int, *, key: Key[Array, ""]):
+        """Random weights."""
+        first_key, second_key = jax.random.split(key)
+        self.first = linear(token_size, size, key=first_key)
+        self.second = linear(size, size, key=second_key)
+
+    def __call__(self, tokens: Float[Array, "length features"]) -> Float[Array, "length size"]:
+        """Embed them, in the type of the weights."""
+        h = apply_linear(self.first, tokens.astype(self.first.weight.dtype))
+        return apply_linear(self.second, jax.nn.gelu(h))
+
+
 class DiT(AbstractDenoiserNetwork):
     """Patches to tokens, equal blocks, scanned, and back to pixels."""
 
     embedding: NoiseLevelEmbedding
+    tokens: TokenEmbedding | None
     into: eqx.nn.Linear
     blocks: Stack
     modulation: eqx.nn.Linear
     out: eqx.nn.Linear
-    patch_size: int = eqx.field(static=True)
+    config: DiTConfig = eqx.field(static=True)
     event_shape: tuple[int, ...] = eqx.field(static=True)
     condition_size: int = eqx.field(static=True)
 
@@ -94,23 +151,29 @@ class DiT(AbstractDenoiserNetwork):
             key: randomness of the weights.
 
         Raises:
-            ConfigError: the shape is not that of an image, or the patch size does not divide it.
+            ConfigError: the shape is not that of an image, the patch size does not divide it, or the condition is
+                shorter than its tokens.
         """
-        _check_shape(config, event_shape)
-        embedding_key, into_key, blocks_key, modulation_key, out_key = jax.random.split(key, 5)
+        grid = grid_of(config, event_shape)
+        keys = jax.random.split(key, 6)
         size, patch_numbers = config.hidden_size, event_shape[0] * config.patch_size**2
         self.embedding = NoiseLevelEmbedding(
             size,
-            condition_size=condition_size,
-            num_features=_NUM_FEATURES,
+            condition_size=rest_size(condition_size, config.condition_tokens),
+            num_features=NUM_LEVEL_FEATURES,
             has_longest=True,
-            key=embedding_key,
+            key=keys[0],
         )
-        self.into = linear(patch_numbers, size, key=into_key)
-        self.blocks = Stack(lambda key: DiTBlock(config, key=key), config.num_layers, key=blocks_key)
-        self.modulation = linear(size, 2 * size, scale=0.0, key=modulation_key)
-        self.out = linear(size, patch_numbers, scale=0.0, key=out_key)
-        self.patch_size = config.patch_size
+        self.tokens = None
+        if config.condition_tokens is not None:
+            self.tokens = TokenEmbedding(config.condition_tokens[1], size, key=keys[5])
+        self.into = linear(patch_numbers, size, key=keys[1])
+        self.blocks = Stack(
+            lambda key: DiTBlock(config, grid, key=key), config.num_layers, remat=config.remat, key=keys[2]
+        )
+        self.modulation = linear(size, 2 * size, scale=0.0, key=keys[3])
+        self.out = linear(size, patch_numbers, scale=0.0, key=keys[4])
+        self.config = config
         self.event_shape = tuple(event_shape)
         self.condition_size = condition_size
 
@@ -121,31 +184,20 @@ class DiT(AbstractDenoiserNetwork):
         condition: Float[Array, " condition_size"] | None,
     ) -> Float[Array, "..."]:
         """Predict."""
-        if x.shape != self.event_shape:
-            raise ValueError(f"the network takes images of shape {self.event_shape}; got {x.shape}")
+        check_event_shape(x, self.event_shape)
         check_condition_vector(condition, self.condition_size)
         dtype, compute = output_dtype(x), self.out.weight.dtype
-        embedding = self.embedding(level, condition)
-        grid = (x.shape[1] // self.patch_size, x.shape[2] // self.patch_size)
-        positions = jnp.asarray(position_features(*grid, self.into.out_features), compute)
-        h = apply_linear(self.into, self._patches(x.astype(compute))) + positions
-        h = self.blocks(h, embedding)
+        tokens, rest = split_condition(condition, self.config.condition_tokens)
+        embedding = self.embedding(level, rest)
+        others = None if self.tokens is None or tokens is None else self.tokens(tokens)
+        h = apply_linear(self.into, to_patches(x.astype(compute), self.config.patch_size))
+        if self.config.positions == "sin_cos":
+            grid = grid_of(self.config, self.event_shape)
+            h = h + jnp.asarray(position_features(*grid, h.shape[1]), compute)
+        h = self.blocks(h, embedding, others)
         shift, scale = jnp.split(apply_linear(self.modulation, embedding)[None], 2, axis=1)
-        return self._image(apply_linear(self.out, _normalized(h) * (1 + scale) + shift)).astype(dtype)
-
-    def _patches(self, x: Float[Array, "channels height width"]) -> Float[Array, "tokens patch_numbers"]:
-        """Patches row by row, each as (channels, rows, columns)."""
-        channels, height, width = x.shape
-        size = self.patch_size
-        x = x.reshape(channels, height // size, size, width // size, size)
-        return x.transpose(1, 3, 0, 2, 4).reshape(-1, channels * size * size)
-
-    def _image(self, h: Float[Array, "tokens patch_numbers"]) -> Float[Array, "channels height width"]:
-        """Patches, each as (rows, columns, channels), at their places."""
-        channels, height, width = self.event_shape
-        size = self.patch_size
-        h = h.reshape(height // size, width // size, size, size, channels)
-        return h.transpose(4, 0, 2, 1, 3).reshape(self.event_shape)
+        h = apply_linear(self.out, normalized(h) * (1 + scale) + shift)
+        return from_patches(h, self.config.patch_size, self.event_shape).astype(dtype)
 
 
 @make_denoiser.register
@@ -153,44 +205,3 @@ def _(
     config: DiTConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
 ) -> AbstractDenoiserNetwork:
     return DiT(config, event_shape, condition_size=condition_size, key=key)
-
-
-@functools.lru_cache(maxsize=16)
-def position_features(height: int, width: int, size: int) -> Float[np.ndarray, "tokens size"]:
-    """Where the tokens of a grid stand: sines and cosines of the column, then of the row.
-
-    Source: He et al. 2022 (MAE), arXiv:2111.06377; frequencies 10,000^(-i / (size / 4)), i from 0.
-
-    Args:
-        height: rows of the grid; tokens come row by row.
-        width: columns.
-        size: number of features, a multiple of 4.
-    """
-    frequencies = 10_000.0 ** -(np.arange(size // 4) / (size / 4))
-    rows, columns = np.divmod(np.arange(height * width), width)
-    angles = [place[:, None] * frequencies for place in (columns, rows)]
-    features = np.concatenate([f(angle) for angle in angles for f in (np.sin, np.cos)], axis=1)
-    features = features.astype(np.float32)
-    features.flags.writeable = False  # it is kept for the next call
-    return features
-
-
-def _normalized(h: Float[Array, "tokens size"]) -> Float[Array, "tokens size"]:
-    """Zero mean and unit variance over the features of each token, computed in float32."""
-    full = h.astype(jnp.float32)
-    centred = full - jnp.mean(full, axis=1, keepdims=True)
-    variance = jnp.mean(centred**2, axis=1, keepdims=True)
-    return (centred * jax.lax.rsqrt(variance + _EPSILON)).astype(h.dtype)
-
-
-def _check_shape(config: DiTConfig, event_shape: tuple[int, ...]) -> None:
-    if len(event_shape) != 3:
-        raise ConfigError(
-            f"the `dit` network needs images (channels, height, width); got `event_shape` {tuple(event_shape)}. "
-            "Use the `mlp` network for other shapes."
-        )
-    if any(side % config.patch_size for side in event_shape[1:]):
-        raise ConfigError(
-            f"`patch_size` must divide the sides of `event_shape`; got {config.patch_size} and "
-            f"{event_shape[1]}x{event_shape[2]}. Give another patch size, or pad or crop the images."
-        )

@@ -1,23 +1,25 @@
-"""Parts of the UNet: residual blocks that the embedding modulates, attention over pixels, and runs of them.
+"""Parts of the UNet: residual blocks that the embedding modulates, and attention over pixels and condition tokens.
 
-Source: Dhariwal & Nichol 2021 (ADM), arXiv:2105.05233, section 3. Deviations: the second convolution of a block and
-the output of an attention start small, not at zero; resolutions change by convolutions alone.
+Sources: Dhariwal & Nichol 2021 (ADM), arXiv:2105.05233, section 3; attention to condition tokens: Rombach et al. 2022,
+arXiv:2112.10752, section 3.3. Deviations: the second convolution of a block and the outputs of attention start small,
+not at zero; attention to tokens comes after that to pixels with a norm and a residual connection of its own, without
+the MLP of the latent-diffusion block.
 """
 
-import itertools
-from collections.abc import Sequence
+from typing import Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from artifex.generative_models.core.configuration import UNetConfig
+from artifex.generative_models.core.configuration import AttentionKernel, UNetConfig
+from artifex.generative_models.models.backbones.attention import CrossAttention, attend, split_heads
 from artifex.generative_models.models.backbones.convolution import Conv2d
 from artifex.generative_models.models.backbones.layers import apply_linear, conv2d, group_norm, linear
-from artifex.generative_models.models.backbones.stack import Stack
 
 _SMALL = 0.1
+Resampling = Literal["none", "halved", "doubled"]
 
 
 def embedding_size(config: UNetConfig) -> int:
@@ -31,10 +33,30 @@ def unet_norm(config: UNetConfig, channels: int) -> eqx.nn.GroupNorm:
     return eqx.nn.GroupNorm(num_groups, channels, eps=config.norm_epsilon)
 
 
+def kernel_size(num_axes: int) -> tuple[int, int]:
+    """Of 3 along each axis: 2 for images, 1 for sequences, which are images of one row."""
+    return (3, 3) if num_axes == 2 else (1, 3)
+
+
+def doubled(x: Float[Array, "channels h w"], num_axes: int) -> Float[Array, "channels two_h two_w"]:
+    """Each pixel twice along each axis."""
+    wide = jnp.repeat(x, 2, axis=2)
+    return wide if num_axes == 1 else jnp.repeat(wide, 2, axis=1)
+
+
+def halved(x: Float[Array, "channels two_h two_w"], num_axes: int) -> Float[Array, "channels h w"]:
+    """Means over pairs of pixels along each axis."""
+    channels, height, width = x.shape
+    if num_axes == 1:
+        return jnp.mean(x.reshape(channels, height, width // 2, 2), axis=3)
+    return jnp.mean(x.reshape(channels, height // 2, 2, width // 2, 2), axis=(2, 4))
+
+
 class ModulatedResidualBlock(eqx.Module):
     """`skip(x) + conv(silu(norm(conv(silu(norm(x)))) (1 + scale) + shift))`, both affine in the embedding.
 
-    Without scale, as in DDPM: `skip(x) + conv(silu(norm(conv(silu(norm(x))) + shift)))`.
+    Without scale, as in DDPM: `skip(x) + conv(silu(norm(conv(silu(norm(x))) + shift)))`. A block that changes the size
+    does so to `silu(norm(x))` and to `x`, by means over, or copies of, pixels.
     """
 
     norm1: eqx.nn.GroupNorm
@@ -44,25 +66,52 @@ class ModulatedResidualBlock(eqx.Module):
     conv2: Conv2d
     skip: Conv2d | None
     has_scale: bool = eqx.field(static=True)
+    num_axes: int = eqx.field(static=True)
+    resampling: Resampling = eqx.field(static=True)
 
-    def __init__(self, config: UNetConfig, in_channels: int, out_channels: int, *, key: Key[Array, ""]):
-        """Random weights; the second convolution starts small, so the block is nearly `skip`."""
+    def __init__(
+        self,
+        config: UNetConfig,
+        in_channels: int,
+        out_channels: int,
+        *,
+        num_axes: int,
+        resampling: Resampling = "none",
+        key: Key[Array, ""],
+    ):
+        """Random weights; the second convolution starts small, so the block is nearly `skip`.
+
+        Args:
+            config: of the network.
+            in_channels: channels of the input.
+            out_channels: channels of the output.
+            num_axes: 2 for images, 1 for sequences.
+            resampling: whether the output has half or twice the size.
+            key: randomness of the weights.
+        """
         conv1_key, modulation_key, conv2_key, skip_key = jax.random.split(key, 4)
         self.norm1 = unet_norm(config, in_channels)
-        self.conv1 = conv2d(in_channels, out_channels, key=conv1_key)
+        kernel = kernel_size(num_axes)
+        self.conv1 = conv2d(in_channels, out_channels, kernel_size=kernel, key=conv1_key)
         num_modulations = (2 if config.has_scale else 1) * out_channels
         self.modulation = linear(embedding_size(config), num_modulations, scale=_SMALL, key=modulation_key)
         self.norm2 = unet_norm(config, out_channels)
-        self.conv2 = conv2d(out_channels, out_channels, scale=_SMALL, key=conv2_key)
+        self.conv2 = conv2d(out_channels, out_channels, kernel_size=kernel, scale=_SMALL, key=conv2_key)
         is_new_width = in_channels != out_channels
         self.skip = conv2d(in_channels, out_channels, kernel_size=1, key=skip_key) if is_new_width else None
         self.has_scale = config.has_scale
+        self.num_axes = num_axes
+        self.resampling = resampling
 
     def __call__(
         self, x: Float[Array, "in_channels h w"], embedding: Float[Array, " embedding_size"]
-    ) -> Float[Array, "out_channels h w"]:
+    ) -> Float[Array, "out_channels new_h new_w"]:
         """Apply the block to one grid."""
-        h = self.conv1(jax.nn.silu(self.norm1(x)))
+        h = jax.nn.silu(self.norm1(x))
+        if self.resampling != "none":
+            resample = halved if self.resampling == "halved" else doubled
+            h, x = resample(h, self.num_axes), resample(x, self.num_axes)
+        h = self.conv1(h)
         modulation = apply_linear(self.modulation, embedding)[:, None, None]
         if self.has_scale:
             scale, shift = jnp.split(modulation, 2)
@@ -80,6 +129,7 @@ class PixelAttention(eqx.Module):
     qkv: eqx.nn.Linear
     out: eqx.nn.Linear
     num_heads: int = eqx.field(static=True)
+    kernel: AttentionKernel = eqx.field(static=True)
 
     def __init__(self, config: UNetConfig, channels: int, *, key: Key[Array, ""]):
         """Random weights; the output starts small."""
@@ -88,21 +138,48 @@ class PixelAttention(eqx.Module):
         self.qkv = linear(channels, 3 * channels, key=qkv_key)
         self.out = linear(channels, channels, scale=_SMALL, key=out_key)
         self.num_heads = config.num_heads_of(channels)
+        self.kernel = config.attention
 
     def __call__(self, x: Float[Array, "channels h w"]) -> Float[Array, "channels h w"]:
         """Attend within one grid."""
         pixels = self.norm(x).reshape(x.shape[0], -1).T
-        projected = apply_linear(self.qkv, pixels).reshape(len(pixels), 3, self.num_heads, -1)
-        queries, keys, values = (projected[:, i] for i in range(3))
-        mixed = jax.nn.dot_product_attention(queries, keys, values).reshape(pixels.shape)
+        queries, keys, values = split_heads(apply_linear(self.qkv, pixels), 3, self.num_heads)
+        mixed = attend(queries, keys, values, kernel=self.kernel).reshape(pixels.shape)
         return x + apply_linear(self.out, mixed).T.reshape(x.shape)
 
 
+class PixelCrossAttention(eqx.Module):
+    """`x + attention(norm(x); tokens)`: every pixel attends to every condition token."""
+
+    norm: eqx.nn.GroupNorm
+    attention: CrossAttention
+
+    def __init__(self, config: UNetConfig, channels: int, token_size: int, *, key: Key[Array, ""]):
+        """Random weights; the output starts small."""
+        self.norm = unet_norm(config, channels)
+        self.attention = CrossAttention(
+            channels,
+            token_size,
+            config.num_heads_of(channels),
+            kernel=config.attention,
+            out_scale=_SMALL,
+            key=key,
+        )
+
+    def __call__(
+        self, x: Float[Array, "channels h w"], tokens: Float[Array, "length features"]
+    ) -> Float[Array, "channels h w"]:
+        """Attend from one grid to the tokens."""
+        pixels = self.norm(x).reshape(x.shape[0], -1).T
+        return x + self.attention(pixels, tokens).T.reshape(x.shape)
+
+
 class UNetBlock(eqx.Module):
-    """A residual block, and attention after it where there is any."""
+    """A residual block, and attention after it where there is any: to pixels, then to condition tokens."""
 
     residual: ModulatedResidualBlock
     attention: PixelAttention | None
+    cross: PixelCrossAttention | None
 
     def __init__(
         self,
@@ -110,6 +187,7 @@ class UNetBlock(eqx.Module):
         in_channels: int,
         out_channels: int,
         *,
+        num_axes: int,
         has_attention: bool,
         key: Key[Array, ""],
     ):
@@ -119,83 +197,26 @@ class UNetBlock(eqx.Module):
             config: of the network.
             in_channels: channels of the input.
             out_channels: channels of the output.
+            num_axes: 2 for images, 1 for sequences.
             has_attention: whether attention follows.
             key: randomness of the weights.
         """
-        residual_key, attention_key = jax.random.split(key)
-        self.residual = ModulatedResidualBlock(config, in_channels, out_channels, key=residual_key)
+        residual_key, attention_key, cross_key = jax.random.split(key, 3)
+        self.residual = ModulatedResidualBlock(
+            config, in_channels, out_channels, num_axes=num_axes, key=residual_key
+        )
         self.attention = PixelAttention(config, out_channels, key=attention_key) if has_attention else None
+        self.cross = None
+        if has_attention and config.condition_tokens is not None:
+            self.cross = PixelCrossAttention(config, out_channels, config.condition_tokens[1], key=cross_key)
 
     def __call__(
-        self, x: Float[Array, "in_channels h w"], embedding: Float[Array, " embedding_size"]
+        self,
+        x: Float[Array, "in_channels h w"],
+        embedding: Float[Array, " embedding_size"],
+        tokens: Float[Array, "length features"] | None,
     ) -> Float[Array, "out_channels h w"]:
         """Apply the block to one grid."""
         h = self.residual(x, embedding)
-        return h if self.attention is None else self.attention(h)
-
-
-class UNetLevel(eqx.Module):
-    """The blocks of one level on the way down or up; runs of equal ones are scanned."""
-
-    runs: tuple[UNetBlock | Stack, ...]
-
-    def __init__(
-        self,
-        config: UNetConfig,
-        in_channels: Sequence[tuple[int, int]],
-        out_channels: int,
-        *,
-        has_attention: bool,
-        key: Key[Array, ""],
-    ):
-        """Random weights.
-
-        Args:
-            config: of the network.
-            in_channels: for each block, channels of what comes from the block before and of the skip connection
-                that joins it, 0 for none.
-            out_channels: channels of every block's output.
-            has_attention: whether attention follows each block.
-            key: randomness of the weights.
-        """
-        runs = []
-        for index, (widths, run) in enumerate(itertools.groupby(in_channels)):
-            num, run_key = len(list(run)), jax.random.fold_in(key, index)
-
-            def make(key: Key[Array, ""], width: int = sum(widths)) -> UNetBlock:
-                return UNetBlock(config, width, out_channels, has_attention=has_attention, key=key)
-
-            runs.append(make(run_key) if num == 1 else Stack(make, num, key=run_key))
-        self.runs = tuple(runs)
-
-    def down(
-        self, h: Float[Array, "in_channels h w"], embedding: Float[Array, " embedding_size"]
-    ) -> list[Float[Array, "out_channels h w"]]:
-        """The outputs of all blocks, each the input of the next."""
-        outputs = []
-        for run in self.runs:
-            if isinstance(run, Stack):
-                h, several = run.scan(lambda block, h, _: (block(h, embedding),) * 2, h, None)
-                outputs.extend(several)
-            else:
-                h = run(h, embedding)
-                outputs.append(h)
-        return outputs
-
-    def up(
-        self,
-        h: Float[Array, "in_channels h w"],
-        skips: list[Float[Array, "_ h w"]],
-        embedding: Float[Array, " embedding_size"],
-    ) -> Float[Array, "out_channels h w"]:
-        """The last block's output, where the outputs of the way down join the blocks' inputs, the last one first."""
-        skips = [*skips]
-        for run in self.runs:
-            if isinstance(run, Stack):
-                joining = jnp.stack([skips.pop() for _ in range(run.num_layers)])
-                h, _ = run.scan(
-                    lambda block, h, skip: (block(jnp.concatenate([h, skip]), embedding), None), h, joining
-                )
-            else:
-                h = run(jnp.concatenate([h, skips.pop()]), embedding)
-        return h
+        h = h if self.attention is None else self.attention(h)
+        return h if self.cross is None or tokens is None else self.cross(h, tokens)

@@ -14,7 +14,7 @@ from artifex.generative_models.models.backbones.denoisers.converters.tensors imp
     flat,
     structure_of,
 )
-from artifex.generative_models.models.backbones.denoisers.unet_blocks import UNetLevel
+from artifex.generative_models.models.backbones.denoisers.unet_levels import UNetLevel
 from artifex.generative_models.models.backbones.stack import Stack
 
 # As attention's parts were called before version 0.15, in the files of the published DDPMs.

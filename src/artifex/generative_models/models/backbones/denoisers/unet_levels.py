@@ -1,0 +1,96 @@
+"""Runs of the UNet's blocks at one size, on the way down and up."""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from artifex.generative_models.core.configuration import Remat, UNetConfig
+from artifex.generative_models.models.backbones.denoisers.unet_blocks import UNetBlock
+from artifex.generative_models.models.backbones.remat import rematerialized
+from artifex.generative_models.models.backbones.stack import Stack
+
+
+class UNetLevel(eqx.Module):
+    """The blocks of one level on the way down or up; runs of equal ones are scanned."""
+
+    runs: tuple[UNetBlock | Stack, ...]
+    remat: Remat = eqx.field(static=True)
+
+    def __init__(
+        self,
+        config: UNetConfig,
+        in_channels: Sequence[tuple[int, int]],
+        out_channels: int,
+        *,
+        num_axes: int,
+        has_attention: bool,
+        key: Key[Array, ""],
+    ):
+        """Random weights.
+
+        Args:
+            config: of the network.
+            in_channels: for each block, channels of what comes from the block before and of the skip connection
+                that joins it, 0 for none.
+            out_channels: channels of every block's output.
+            num_axes: 2 for images, 1 for sequences.
+            has_attention: whether attention follows each block.
+            key: randomness of the weights.
+        """
+        runs = []
+        for index, (widths, run) in enumerate(itertools.groupby(in_channels)):
+            num, run_key = len(list(run)), jax.random.fold_in(key, index)
+
+            def make(key: Key[Array, ""], width: int = sum(widths)) -> UNetBlock:
+                return UNetBlock(
+                    config, width, out_channels, num_axes=num_axes, has_attention=has_attention, key=key
+                )
+
+            runs.append(make(run_key) if num == 1 else Stack(make, num, remat=config.remat, key=run_key))
+        self.runs = tuple(runs)
+        self.remat = config.remat
+
+    def down(
+        self,
+        h: Float[Array, "in_channels h w"],
+        embedding: Float[Array, " embedding_size"],
+        tokens: Float[Array, "length features"] | None,
+    ) -> list[Float[Array, "out_channels h w"]]:
+        """The outputs of all blocks, each the input of the next."""
+        outputs = []
+        for run in self.runs:
+            if isinstance(run, Stack):
+                h, several = run.scan(lambda block, h, _: (block(h, embedding, tokens),) * 2, h, None)
+                outputs.extend(several)
+            else:
+                h = rematerialized(run, self.remat)(h, embedding, tokens)
+                outputs.append(h)
+        return outputs
+
+    def up(
+        self,
+        h: Float[Array, "in_channels h w"],
+        skips: list[Float[Array, "_ h w"]],
+        embedding: Float[Array, " embedding_size"],
+        tokens: Float[Array, "length features"] | None,
+    ) -> Float[Array, "out_channels h w"]:
+        """The last block's output, where the outputs of the way down join the blocks' inputs, the last one first."""
+        skips = [*skips]
+        for run in self.runs:
+            if isinstance(run, Stack):
+                joining = jnp.stack([skips.pop() for _ in range(run.num_layers)])
+                h, _ = run.scan(
+                    lambda block, h, skip: (_joined(block)(h, skip, embedding, tokens), None), h, joining
+                )
+            else:
+                h = rematerialized(_joined(run), self.remat)(h, skips.pop(), embedding, tokens)
+        return h
+
+
+def _joined(block: UNetBlock) -> Callable[..., Array]:
+    """The block on what comes from the block before and from the way down, joined."""
+    return lambda h, skip, *others: block(jnp.concatenate([h, skip]), *others)
