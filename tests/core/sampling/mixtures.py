@@ -17,9 +17,13 @@ class Mixture:
     means: tuple = (0.0,)
     scales: tuple = (1.0,)
 
+    def arrays(self):
+        """Its three fields as arrays, which may stand in their place."""
+        return tuple(jnp.asarray(v, jnp.float32) for v in (self.weights, self.means, self.scales))
+
     def denoiser(self, path):
         """E[x_0 | x_t] and E[noise | x_t], from the posterior of each component."""
-        weights, means, scales = (jnp.asarray(v) for v in (self.weights, self.means, self.scales))
+        weights, means, scales = self.arrays()
 
         def denoise_entry(x, t):
             alpha, sigma = path.alpha(t), path.sigma(t)

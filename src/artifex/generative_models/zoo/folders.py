@@ -30,6 +30,7 @@ _RUN_FILES = (
     "samples.png",
     "samples_*.png",
     "denoising.png",
+    "density.png",
     "reconstructions.png",
     "loss.png",
 )
