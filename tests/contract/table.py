@@ -31,6 +31,7 @@ from artifex.generative_models.core.configuration import (
     HierarchicalVAEConfig,
     ImportanceWeightedConfig,
     LinearScheduleConfig,
+    MaskedDiffusionConfig,
     MLPDecoderConfig,
     MLPDenoiserConfig,
     MLPEncoderConfig,
@@ -40,8 +41,12 @@ from artifex.generative_models.core.configuration import (
     NormalConfig,
     ResidualQuantizerConfig,
     ScoreSDEConfig,
+    TokenDiffusionConfig,
+    TokenMLPConfig,
+    TokenTransformerConfig,
     TotalCorrelationConfig,
     UNetConfig,
+    UniformDiffusionConfig,
     UniformTimesConfig,
     UViTConfig,
     VAEConfig,
@@ -59,7 +64,7 @@ class Entry:
 
     Attributes:
         config: of a tiny model.
-        binary: whether its data are 0 and 1; else they are multiples of 1/16 from 0 to 1.
+        binary: whether its data are 0 and 1; else they are multiples of 1/16 from 0 to 1. Tokens are integers.
         fit_steps: training steps in which it shall learn 8 examples.
         fit_metric: the metric that must fall then.
     """
@@ -68,6 +73,11 @@ class Entry:
     binary: bool = True
     fit_steps: int = 300
     fit_metric: str = "loss"
+
+    @property
+    def dtype(self) -> Any:
+        """Type of an example's entries."""
+        return jnp.int32 if isinstance(self.config, TokenDiffusionConfig) else jnp.float32
 
 
 _SHAPE = (1, 4, 4)
@@ -93,6 +103,7 @@ _DENOISER: dict[str, Any] = {
     "network": MLPDenoiserConfig(hidden_size=16, num_layers=2),
     "num_sampling_steps": 3,
 }
+_TOKENS: dict[str, Any] = {"event_shape": _SHAPE, "vocab_size": 5, "num_sampling_steps": 3}
 _LEVELS = DiscretizedLogisticConfig(num_levels=17)
 
 TABLE: dict[str, Entry] = {
@@ -184,6 +195,19 @@ TABLE: dict[str, Entry] = {
         ),
         fit_steps=100,
     ),
+    "masked_diffusion_labels": Entry(
+        MaskedDiffusionConfig(
+            **_TOKENS,
+            network=TokenTransformerConfig(hidden_size=16, num_layers=2, num_heads=2),
+            num_classes=3,
+            condition_dropout=0.2,
+            guidance_scale=2.0,
+        ),
+        fit_steps=100,
+    ),
+    "uniform_diffusion": Entry(
+        UniformDiffusionConfig(**_TOKENS, network=TokenMLPConfig(hidden_size=16, num_layers=2))
+    ),
 }
 
 
@@ -201,8 +225,11 @@ def batch(entry: Entry, num: int, *, seed: int = 0) -> dict[str, Any]:
     """Examples and, for a conditional model, conditions."""
     rng = np.random.default_rng(seed)
     shape = (num, *entry.config.event_shape)
-    x = rng.integers(0, 2, shape) if entry.binary else rng.integers(0, 17, shape) / 16
-    made: dict[str, Any] = {"x": jnp.asarray(x, jnp.float32)}
+    if isinstance(entry.config, TokenDiffusionConfig):
+        x = rng.integers(0, entry.config.vocab_size, shape)
+    else:
+        x = rng.integers(0, 2, shape) if entry.binary else rng.integers(0, 17, shape) / 16
+    made: dict[str, Any] = {"x": jnp.asarray(x, entry.dtype)}
     condition = conditions(entry, num, seed=seed)
     return made if condition is None else {**made, "condition": condition}
 

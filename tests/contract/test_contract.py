@@ -62,12 +62,12 @@ def test_compiled_equals_eager(entry, model, key):
 
 
 def test_shapes_and_types(entry, model, key):
-    """What comes out has the event's shape in float32; the loss is a float32 scalar with named scalar metrics."""
+    """What comes out is like the examples; the loss is a float32 scalar with named scalar metrics."""
     assert isinstance(model, GenerativeModel)
     assert model.config == entry.config
     samples = model.generate(NUM, key=key, condition=conditions(entry, NUM))
     assert samples.shape == (NUM, *entry.config.event_shape)
-    assert samples.dtype == jnp.float32
+    assert samples.dtype == entry.dtype
     assert np.isfinite(samples).all()
     output = model.loss(**batch(entry, NUM), key=key, step=0)
     assert output.total.shape == ()
@@ -79,14 +79,16 @@ def test_shapes_and_types(entry, model, key):
 
 
 def test_density_and_latents(entry, model, key):
-    """A density gives one number an example; latents lead back to the event's shape."""
+    """A density gives one number an example; latents lead back to the event's shape. A model has one of them."""
     given = batch(entry, NUM)
     x, condition = given["x"], given.get("condition")
     if isinstance(model, DensityModel):
         log_prob = model.log_prob(x, condition=condition, key=key)
         assert log_prob.shape == (NUM,)
         assert np.isfinite(log_prob).all()
-    assert isinstance(model, LatentModel)
+    if not isinstance(model, LatentModel):
+        assert isinstance(model, DensityModel)
+        return
     z = model.encode(x, condition)
     reconstructed = model.reconstruct(x, condition)
     assert reconstructed.shape == x.shape
@@ -121,9 +123,14 @@ def test_rows_are_independent(entry, model, key):
         return model.encode(x, condition, key=key)
 
     def densities(x):
-        return model.log_prob(x, condition=condition, key=key) if isinstance(model, DensityModel) else x
+        return model.log_prob(x, condition=condition, key=key)
 
-    for compute in (latents, lambda x: model.reconstruct(x, condition), densities):
+    def reconstructions(x):
+        return model.reconstruct(x, condition)
+
+    of_latents = (latents, reconstructions) if isinstance(model, LatentModel) else ()
+    of_densities = (densities,) if isinstance(model, DensityModel) else ()
+    for compute in (*of_latents, *of_densities):
         before, after = compute(given["x"]), compute(changed)
         assert_close(*(jax.tree.map(lambda leaf: leaf[rest], tree) for tree in (after, before)))
         assert differs(*(jax.tree.map(lambda leaf: leaf[1], tree) for tree in (after, before)))
@@ -139,8 +146,12 @@ def test_condition_matters(entry, model, key):
         model.generate(NUM, key=key)
     first = conditions(entry, NUM)
     other = (first + 1) % entry.config.num_classes if entry.config.num_classes else first + 1.0
-    z = model.encode(batch(entry, NUM)["x"], first)
-    assert differs(model.decode(z, first), model.decode(z, other))
+    if isinstance(model, LatentModel):
+        z = model.encode(batch(entry, NUM)["x"], first)
+        assert differs(model.decode(z, first), model.decode(z, other))
+    else:
+        samples = (model.generate(NUM, key=jax.random.key(3), condition=c) for c in (first, other))
+        assert differs(*samples)
 
 
 def test_save_and_load(model, tmp_path):

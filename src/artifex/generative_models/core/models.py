@@ -227,8 +227,9 @@ def generate_examples(
     key: Key[Array, ""],
     condition: Arrays | None,
     chunk_size: int | None,
+    inputs: tuple[PyTree[Array], ...] = (),
 ) -> PyTree[Array]:
-    """Run `method(model, condition, key=...)` for each of `n_samples` new examples, compiled once.
+    """Run `method(model, condition, *inputs, key=...)` for each of `n_samples` new examples, compiled once.
 
     Args:
         method: a function of a module or a class: the same object in every call, or each call compiles again.
@@ -237,6 +238,7 @@ def generate_examples(
         key: sample `i` gets `fold_in(key, i)`.
         condition: one for each sample, or a single one for all; None for an unconditional model.
         chunk_size: at most so many samples at once; None: all.
+        inputs: further arrays of the examples, each with a leading axis of length `n_samples`.
     """
     check_key(key)
     for name, size in (("n_samples", n_samples), ("chunk_size", chunk_size)):
@@ -249,7 +251,7 @@ def generate_examples(
     condition = conditions_for(model.config, condition, n_samples)
     chunk = n_samples if chunk_size is None else min(chunk_size, n_samples)
     keys = example_keys(key, n_samples)
-    parts = [_generate(method, model, *part) for part in _chunks((keys, condition), n_samples, chunk)]
+    parts = [_generate(method, model, *part) for part in _chunks((keys, condition, inputs), n_samples, chunk)]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_samples], *parts)
 
 
@@ -338,8 +340,10 @@ def _chunks(tree: PyTree[Array], num: int, chunk: int) -> list[PyTree[Array]]:
 
 
 @eqx.filter_jit
-def _generate(method, model, keys, condition):
-    return jax.vmap(lambda key, condition: method(model, condition, key=key))(keys, condition)
+def _generate(method, model, keys, condition, inputs):
+    return jax.vmap(lambda key, condition, inputs: method(model, condition, *inputs, key=key))(
+        keys, condition, inputs
+    )
 
 
 @eqx.filter_jit

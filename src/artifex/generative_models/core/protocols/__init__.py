@@ -6,6 +6,7 @@ from artifex.generative_models.core.protocols.evaluation import (
     HasELBO,
     HasImportanceWeightedBound,
     HasLikelihood,
+    HasSupport,
 )
 from artifex.generative_models.core.protocols.models import (
     DenoisingModel,

@@ -39,6 +39,16 @@ class HasLikelihood(Protocol):
 
 
 @runtime_checkable
+class HasSupport(Protocol):
+    """A model's config that says what the entries of an example are, where it has no likelihood that does."""
+
+    @property
+    def support(self) -> str:
+        """In the words of `Representation.support`, such as "tokens"."""
+        ...
+
+
+@runtime_checkable
 class HasCodes(Protocol):
     """Has discrete latents: codes of shape `(batch, h, w)`, or `(batch, levels, h, w)` where each level has a
     codebook of its own.

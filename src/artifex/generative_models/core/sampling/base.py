@@ -10,7 +10,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, Num, PyTree
 
 from artifex.generative_models.core.protocols import GaussianPath
 from artifex.generative_models.core.sampling.estimates import Denoiser
@@ -28,8 +28,8 @@ class Sampled(eqx.Module):
         num_evaluations: calls of the denoiser.
     """
 
-    x: Example
-    trajectory: Float[Array, "stops ..."] | None
+    x: Num[Array, "..."]
+    trajectory: Num[Array, "stops ..."] | None
     num_evaluations: Int[Array, ""]
 
 

@@ -1,7 +1,7 @@
 """Which metrics of pictures a model can give, and why not the others.
 
 Bits are those of a code for the stored data, so the probability that they come from must be one of what the
-representation gives: of numbers with a density, of equally spaced levels, of black and white.
+representation gives: of numbers with a density, of equally spaced levels, of black and white, of integers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from artifex.generative_models.core.protocols import (
     HasELBO,
     HasImportanceWeightedBound,
     HasLikelihood,
+    HasSupport,
     LatentModel,
 )
 from artifex.generative_models.modalities.image.representations import AbstractImageRepresentation
@@ -38,6 +39,11 @@ _WORDS = {
     "real": "real numbers",
     "tokens": "integers",
     "unknown": "pixels of an unknown kind",
+}
+
+_FIXES = {
+    "real": ". The representations `dequantized` and `logit` give real numbers",
+    "tokens": ". The representation `discrete` gives integers",
 }
 
 
@@ -113,6 +119,10 @@ def _no_weighted_bound(model: Any) -> str | None:
 
 
 def _no_bits_of_bound(model: Any, representation: AbstractImageRepresentation) -> str | None:
+    if isinstance(model.config, HasSupport):
+        if model.config.support == representation.support:
+            return None
+        return _another_support(f"{type(model).__name__}'s bound", model.config.support, representation)
     if not isinstance(model.config, HasLikelihood):
         return "the model's config does not say which likelihood it has"
     likelihood = model.config.likelihood
@@ -130,7 +140,7 @@ def _no_bits_of_bound(model: Any, representation: AbstractImageRepresentation) -
 
 
 def _another_support(what: str, support: str, representation: AbstractImageRepresentation) -> str:
-    fix = ". The representations `dequantized` and `logit` give real numbers" if support == "real" else ""
+    fix = _FIXES.get(support, "")
     return (
         f"{what} is one of {_WORDS[support]}, but {type(representation).__name__} gives "
         f"{_WORDS[representation.support]}{fix}"

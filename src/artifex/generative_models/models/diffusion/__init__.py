@@ -5,3 +5,4 @@ from artifex.generative_models.models.diffusion.mean_flow import MeanFlow
 from artifex.generative_models.models.diffusion.model import GaussianDiffusion
 from artifex.generative_models.models.diffusion.paths import AbstractPath, make_path
 from artifex.generative_models.models.diffusion.predictions import AbstractPrediction, make_prediction
+from artifex.generative_models.models.diffusion.tokens import TokenDiffusion

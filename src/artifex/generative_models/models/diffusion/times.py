@@ -37,11 +37,21 @@ def draw_times_batch(
         num: how many.
         key: randomness.
     """
-    if config.low_discrepancy:
-        u = (jax.random.uniform(key) + jnp.arange(num) / num) % 1.0
-    else:
-        u = jax.random.uniform(key, (num,))
+    u = draw_uniform_batch(num, low_discrepancy=config.low_discrepancy, key=key)
     return jnp.clip(quantile(config)(u, path), MIN_TIME, path.t_max)
+
+
+def draw_uniform_batch(num: int, *, low_discrepancy: bool, key: Key[Array, ""]) -> Float[Array, " num"]:
+    """Uniform numbers in [0, 1): one by one, or spread evenly with one random shift for all.
+
+    Args:
+        num: how many.
+        low_discrepancy: whether they are spread evenly.
+        key: randomness.
+    """
+    if low_discrepancy:
+        return (jax.random.uniform(key) + jnp.arange(num) / num) % 1.0
+    return jax.random.uniform(key, (num,))
 
 
 Quantile = Callable[[Float[Array, " num"], AbstractPath], Float[Array, " num"]]

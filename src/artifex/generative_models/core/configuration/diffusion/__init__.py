@@ -73,6 +73,19 @@ from artifex.generative_models.core.configuration.diffusion.spacings import (
     TrailingSpacingConfig,
     UniformSpacingConfig,
 )
+from artifex.generative_models.core.configuration.diffusion.tokens import (
+    CosineTokenScheduleConfig,
+    LinearTokenScheduleConfig,
+    LogLinearTokenScheduleConfig,
+    MaskedDiffusionConfig,
+    PolynomialTokenScheduleConfig,
+    TokenDenoiserConfig,
+    TokenDiffusionConfig,
+    TokenMLPConfig,
+    TokenScheduleConfig,
+    TokenTransformerConfig,
+    UniformDiffusionConfig,
+)
 from artifex.generative_models.core.configuration.diffusion.training import (
     ConstantWeightingConfig,
     LevelTimesConfig,
