@@ -13,9 +13,11 @@ from artifex.generative_models.core.configuration import (
     DiscretizedLogisticConfig,
     FlowMatchingConfig,
     LikelihoodConfig,
+    MaskedDiffusionConfig,
     MLPDenoiserConfig,
     ModelConfig,
     NormalConfig,
+    TokenMLPConfig,
     config,
 )
 from artifex.generative_models.core.evaluation import Evaluation, code_perplexity, estimate_mean
@@ -287,6 +289,21 @@ def test_bad_requests(key):
         evaluate(model, Dataset(GREY), key=key)
     with pytest.raises(TypeError):
         evaluate(model, GREY, key=key)
+
+
+def test_tokens(key):
+    """A model to which all values are alike takes log2 of their number for each pixel, of integers alone."""
+    grey = Dataset(GREY % 5, Discrete(5))
+    model = create_model(
+        MaskedDiffusionConfig(event_shape=SHAPE, vocab_size=5, network=TokenMLPConfig(hidden_size=8)), key=key
+    )
+    found = evaluate(model, grey, key=key)
+    assert set(found) == {"elbo", "bits_per_dimension"}
+    assert found["elbo"] == pytest.approx(-12 * np.log(5), rel=1e-5)
+    assert found["bits_per_dimension"] == pytest.approx(np.log2(5), rel=1e-5)
+    assert "is a lower bound" in found.unavailable["log_prob"]
+    with pytest.raises(ValueError, match=r"bound is one of integers, but UnitInterval gives .* `discrete`"):
+        evaluate(model, Dataset(GREY % 5, UnitInterval(5)), key=key, metrics=["bits_per_dimension"])
 
 
 def test_metrics_that_are_not_finite(key):

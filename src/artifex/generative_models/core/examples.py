@@ -5,6 +5,7 @@ from functools import singledispatch
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from artifex.generative_models.core.configuration import (
@@ -26,7 +27,7 @@ def check_examples(config: ModelConfig, batch: Mapping[str, PyTree[Any]]) -> Non
             looked at.
 
     Raises:
-        ValueError: class labels beyond `num_classes`, or entries outside the range of the model's likelihood.
+        ValueError: class labels beyond `num_classes`, or entries outside the range of its likelihood or vocabulary.
     """
     labels = batch.get("condition")
     if config.num_classes is not None and labels is not None:
@@ -40,8 +41,15 @@ def check_examples(config: ModelConfig, batch: Mapping[str, PyTree[Any]]) -> Non
     if limits is None:
         return
     for leaf in jax.tree.leaves(batch.get("x")):
-        slack = _TOLERANCE * (limits[1] - limits[0])
         low, high = float(leaf.min()), float(leaf.max())
+        if jnp.issubdtype(leaf.dtype, jnp.integer):
+            if low < limits[0] or high > limits[1]:
+                raise ValueError(
+                    f"`x` must hold integers in [{limits[0]:g}, {limits[1]:g}], the values that the model knows; got "
+                    f"{low:g} to {high:g}. Give the model as many values as the data have."
+                )
+            continue
+        slack = _TOLERANCE * (limits[1] - limits[0])
         if low < limits[0] - slack or high > limits[1] + slack:
             raise ValueError(
                 f"`x` must lie in [{limits[0]:g}, {limits[1]:g}], the range of the model's likelihood; got values "

@@ -18,6 +18,7 @@ from artifex.generative_models.core.configuration import (
     TokenTransformerConfig,
     TrainingConfig,
     UniformDiffusionConfig,
+    WarmupCosineScheduleConfig,
 )
 from artifex.generative_models.factory import create_model
 from artifex.generative_models.training import fit
@@ -40,6 +41,7 @@ def train(config, x, num_steps, *, learning_rate=3e-3, batch_size=64):
         num_steps=num_steps,
         batch_size=batch_size,
         optimizer=AdamConfig(learning_rate=learning_rate),
+        schedule=WarmupCosineScheduleConfig(),
         log_every=num_steps // 10,
         steps_per_dispatch=num_steps // 10,
         mesh=MeshConfig(data=1),
@@ -195,11 +197,11 @@ class TestLearning:
     @pytest.mark.parametrize("kind", list(CONFIGS))
     def test_white_noise(self, kind):
         """Of independent tokens there is nothing to learn: the loss stays at log V."""
-        x = np.random.default_rng(0).integers(0, 4, (20_000, 6))
+        x = np.random.default_rng(0).integers(0, 4, (8_000, 6))
         config = CONFIGS[kind](event_shape=(6,), vocab_size=4, network=TINY)
-        model, losses = train(config, x, 200)
-        np.testing.assert_allclose(np.mean(losses[-5:]), np.log(4), atol=0.05)
-        fresh = jnp.asarray(np.random.default_rng(1).integers(0, 4, (4_000, 6)))
+        model, losses = train(config, x, 100)
+        np.testing.assert_allclose(np.mean(losses[-5:]), np.log(4), atol=0.1)
+        fresh = jnp.asarray(np.random.default_rng(1).integers(0, 4, (2_000, 6)))
         elbo = np.asarray(model.elbo(fresh, key=jax.random.key(0), num_samples=8), np.float64) / 6
         assert -elbo.mean() > np.log(4) - 4 * elbo.std() / np.sqrt(len(elbo))
 
@@ -231,17 +233,13 @@ def test_text(data_dir):
     parts = tokens[: len(tokens) // length * length].reshape(-1, length)
     held_out, parts = parts[-500:], parts[:-500]
     p = np.bincount(parts.ravel(), minlength=len(values)) / parts.size
-    unigram = -np.mean(np.log2(p[held_out]))
-    config = MaskedDiffusionConfig(
-        event_shape=(length,),
-        vocab_size=len(values),
-        network=TokenTransformerConfig(hidden_size=32, num_layers=2, num_heads=2),
-    )
-    model, _ = train(config, parts, 300, learning_rate=1e-2)
+    unigram = -np.log2(p[held_out]).mean(1)
+    config = MaskedDiffusionConfig(event_shape=(length,), vocab_size=len(values), network=SMALL)
+    model, _ = train(config, parts, 300, learning_rate=1e-2, batch_size=32)
     elbo = np.asarray(model.elbo(jnp.asarray(held_out), key=jax.random.key(0), num_samples=8), np.float64)
-    bits = -elbo / (length * np.log(2))
-    print(f"{bits.mean():.3f} +- {bits.std() / np.sqrt(len(bits)):.3f} bits, unigram {unigram:.3f}")
-    assert bits.mean() + 4 * bits.std() / np.sqrt(len(bits)) < unigram
+    saved = unigram + elbo / (length * np.log(2))  # bits a character
+    assert 4.7 < unigram.mean() < 5.0
+    assert saved.mean() > 4 * saved.std() / np.sqrt(len(saved))
 
 
 def test_wrong_use(key):
@@ -277,5 +275,5 @@ def test_wrong_use(key):
         with pytest.raises(error, match=match):
             model.sample(1, key=key, condition=0, given=given, is_given=is_given)
     fit_config = TrainingConfig(num_steps=1, batch_size=1, mesh=MeshConfig(data=1))
-    with pytest.raises(ValueError, match=r"`x` must lie in \[0, 16\]"):
+    with pytest.raises(ValueError, match=r"`x` must hold integers in \[0, 16\]"):
         fit(plain, np.full((1, 3), 17), fit_config, key=key, progress=False)
