@@ -210,11 +210,9 @@ class TestContinuousTime:
         """Its mean over u and the noise is the integral, also where alpha(1) > 0."""
         process, chain = make(kind, schedule)
         denoise, probs_at = table_denoiser(chain.num)
-        if kind == "masked":  # whose denoisers are to be the same at all times
-            denoise, probs_at = (lambda f: lambda z, t: f(z, 0.0 * t))(denoise), lambda t: p0
-            p0 = table_denoiser(chain.num)[1](0.0)
-        limit = exact_integral(process, chain, np.log([probs_at(t) for t in nodes()[0]]))[7]
-        limit -= float(process.prior_kl(LENGTH))
+        change = 0.0 if kind == "masked" else 1.0  # denoisers of masks are the same at all times
+        log_probs = np.log([probs_at(change * t) for t in nodes()[0]])
+        limit = exact_integral(process, chain, log_probs)[7] - float(process.prior_kl(LENGTH))
         keys = jax.random.split(jax.random.key(1), 20_000)
         u = (jnp.arange(20_000) + 0.5) / 20_000
 

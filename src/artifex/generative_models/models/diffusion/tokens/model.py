@@ -54,7 +54,8 @@ class TokenDiffusion(AbstractDensityModel):
     bound, up to the randomness of the noisy examples on which it is measured.
 
     >>> from artifex.generative_models.factory import create_model
-    >>> model = create_model(MaskedDiffusionConfig(event_shape=(6,), vocab_size=4), key=jax.random.key(0))
+    >>> config = MaskedDiffusionConfig(event_shape=(6,), vocab_size=4, network={"kind": "mlp", "hidden_size": 8})
+    >>> model = create_model(config, key=jax.random.key(0))
     >>> model.generate(2, key=jax.random.key(1)).shape
     (2, 6)
     """
