@@ -1,11 +1,11 @@
 """Consistency models: losses vanish at the exact function, gradients are those of the papers, samples are right."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from tests.core.sampling.mixtures import Mixture
+from tests.models.diffusion.exact import exact_flow, two_gaussians
 
 from artifex.generative_models.core.configuration import (
     AdamConfig,
@@ -33,7 +33,6 @@ from artifex.generative_models.core.configuration import (
 )
 from artifex.generative_models.core.sampling import DDIMSampler, Estimate
 from artifex.generative_models.factory import create_model
-from artifex.generative_models.models.backbones.denoisers import AbstractDenoiserNetwork
 from artifex.generative_models.models.diffusion.consistency import on_path
 from artifex.generative_models.models.diffusion.consistency_objectives import make_objective
 from artifex.generative_models.models.diffusion.paths import make_path
@@ -200,31 +199,6 @@ def test_a_denoiser_on_another_path(theirs):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-TWO = {"weights": (0.25, 0.75), "means": ((-1.0, -0.5), (1.0, 0.5)), "scale": 0.2}
-
-
-class ExactVelocity(AbstractDenoiserNetwork):
-    """The velocity of two narrow Gaussians in the plane on the straight path, told the time times 10."""
-
-    def __call__(self, x, level, condition):
-        t = level / 10.0
-        means = jnp.asarray(TWO["means"])
-        variance = (1.0 - t) ** 2 * TWO["scale"] ** 2 + t**2
-        away = x[None] - (1.0 - t) * means
-        log_joint = jnp.log(jnp.asarray(TWO["weights"])) - 0.5 * jnp.sum(away**2, axis=1) / variance
-        posterior = jax.nn.softmax(log_joint)[:, None]
-        data = means + (1.0 - t) * TWO["scale"] ** 2 * away / variance
-        return jnp.sum(posterior * (t * away / variance - data), axis=0)
-
-
-def two_gaussians():
-    """Examples."""
-    rng = np.random.default_rng(0)
-    part = rng.choice(2, size=4096, p=TWO["weights"])
-    noise = TWO["scale"] * rng.normal(size=(4096, 2))
-    return (np.asarray(TWO["means"])[part] + noise).astype(np.float32)
-
-
 def trained(objective, *, num_steps, teacher=None):
     """A small consistency model of the two."""
     config = ConsistencyConfig(
@@ -251,12 +225,8 @@ def trained(objective, *, num_steps, teacher=None):
 @pytest.fixture(scope="module")
 def distilled():
     """Its teacher is exact."""
-    teacher = create_model(
-        FlowMatchingConfig(event_shape=(2,), level=TimeLevelConfig()), key=jax.random.key(0)
-    )
-    teacher = eqx.tree_at(lambda model: model.network, teacher, ExactVelocity())
     gap = ExponentialScheduleConfig(start=0.5, decay_rate=0.5, decay_steps=120, end=1 / 16)
-    return trained(DiscreteConsistencyConfig(gap=gap), num_steps=700, teacher=teacher)
+    return trained(DiscreteConsistencyConfig(gap=gap), num_steps=700, teacher=exact_flow())
 
 
 @pytest.mark.parametrize("num_steps", [1, 2])

@@ -19,6 +19,7 @@ from artifex.generative_models.core.configuration import (
     GuidanceConfig,
     SamplerConfig,
     SpacingConfig,
+    as_config,
 )
 from artifex.generative_models.core.models import AbstractGenerativeModel, generate_examples, map_examples
 from artifex.generative_models.core.pretraining import check_part
@@ -190,12 +191,13 @@ class ConsistencyModel(AbstractGenerativeModel):
         return LossOutput(total=metrics["loss"], metrics=metrics)
 
     def times(
-        self, num_steps: int | None = None, spacing: SpacingConfig | None = None
+        self, num_steps: int | None = None, spacing: SpacingConfig | str | None = None
     ) -> Float[Array, " stops"]:
         """Times at which sampling stops, from noise to 0; by default those of the config."""
         config = self.config
         num_steps = config.num_sampling_steps if num_steps is None else num_steps
-        return make_times(config.spacing if spacing is None else spacing, self.path, num_steps)
+        spacing = config.spacing if spacing is None else as_config(SpacingConfig, spacing)
+        return make_times(spacing, self.path, num_steps)
 
     def sample(
         self,
@@ -203,9 +205,9 @@ class ConsistencyModel(AbstractGenerativeModel):
         *,
         key: Key[Array, ""],
         condition: Arrays | None = None,
-        sampler: SamplerConfig | AbstractSampler | None = None,
+        sampler: SamplerConfig | AbstractSampler | str | None = None,
         num_steps: int | None = None,
-        spacing: SpacingConfig | None = None,
+        spacing: SpacingConfig | str | None = None,
         times: Sequence[float] | Float[Array, " stops"] | None = None,
         keep_trajectory: bool = False,
         chunk_size: int | None = None,
@@ -227,7 +229,9 @@ class ConsistencyModel(AbstractGenerativeModel):
             ValueError: another sampler, or times that do not fall to 0.
         """
         if not isinstance(sampler, AbstractSampler):
-            sampler = make_sampler(self.config.sampler if sampler is None else sampler)
+            sampler = make_sampler(
+                self.config.sampler if sampler is None else as_config(SamplerConfig, sampler)
+            )
         check_serves(sampler, is_consistency=True)
         if times is not None and (num_steps is not None or spacing is not None):
             raise ValueError("give `times`, or `num_steps` and `spacing`, but not both")

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.arrays import Arrays
-from artifex.generative_models.core.configuration import MeanFlowConfig, SpacingConfig
+from artifex.generative_models.core.configuration import MeanFlowConfig, SpacingConfig, as_config
 from artifex.generative_models.core.models import AbstractGenerativeModel, generate_examples
 from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.random import example_keys
@@ -136,12 +136,13 @@ class MeanFlow(AbstractGenerativeModel):
         return LossOutput(total=metrics["loss"], metrics=metrics)
 
     def times(
-        self, num_steps: int | None = None, spacing: SpacingConfig | None = None
+        self, num_steps: int | None = None, spacing: SpacingConfig | str | None = None
     ) -> Float[Array, " stops"]:
         """Times at which sampling stops, from noise to 0; by default those of the config."""
         config = self.config
         num_steps = config.num_sampling_steps if num_steps is None else num_steps
-        return make_times(config.spacing if spacing is None else spacing, self.path, num_steps)
+        spacing = config.spacing if spacing is None else as_config(SpacingConfig, spacing)
+        return make_times(spacing, self.path, num_steps)
 
     def sample(
         self,
@@ -151,7 +152,7 @@ class MeanFlow(AbstractGenerativeModel):
         condition: Arrays | None = None,
         sampler: Any = None,
         num_steps: int | None = None,
-        spacing: SpacingConfig | None = None,
+        spacing: SpacingConfig | str | None = None,
         times: Sequence[float] | Float[Array, " stops"] | None = None,
         keep_trajectory: bool = False,
         chunk_size: int | None = None,

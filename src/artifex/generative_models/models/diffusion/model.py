@@ -47,6 +47,7 @@ from artifex.generative_models.models.backbones.denoisers import AbstractDenoise
 from artifex.generative_models.models.diffusion.conditions import flagged_condition
 from artifex.generative_models.models.diffusion.levels import network_level
 from artifex.generative_models.models.diffusion.likelihood import log_prob_by_ode
+from artifex.generative_models.models.diffusion.pairs import data_and_noise
 from artifex.generative_models.models.diffusion.paths import AbstractPath, make_path
 from artifex.generative_models.models.diffusion.predictions import AbstractPrediction, make_prediction
 from artifex.generative_models.models.diffusion.times import draw_times_batch
@@ -130,10 +131,11 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         return guided(guidance, self.path, ours, lambda x, t: self._estimate(x, t, without))
 
     def _loss_one(
-        self, x: Array, condition: Array | None, t: Array, *, key: Key[Array, ""]
+        self, x: Array, noise: Array | None, condition: Array | None, t: Array, *, key: Key[Array, ""]
     ) -> dict[str, Array]:
         noise_key, dropout_key = jax.random.split(key)
-        noise = jax.random.normal(noise_key, x.shape, x.dtype)
+        if noise is None:
+            noise = jax.random.normal(noise_key, x.shape, x.dtype)
         noisy = self.path.alpha(t) * x + self.path.sigma(t) * noise
         is_withheld = jax.random.bernoulli(dropout_key, self.config.condition_dropout)
         output = self._output(noisy, t, self._vector(condition, is_withheld))
@@ -181,13 +183,16 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
     # Batches
 
     def _loss_batch(
-        self, x: Array, condition: Array | None, *, key: Key[Array, ""], step: Array
+        self, x: Array | dict[str, Array], condition: Array | None, *, key: Key[Array, ""], step: Array
     ) -> LossOutput:
+        x, noise = data_and_noise(x)
         times_key, examples_key = jax.random.split(key)
         t = draw_times_batch(self.config.times, self.path, len(x), key=times_key)
         x = x.astype(jnp.float32)
         keys = example_keys(examples_key, len(x))
-        metrics = jax.vmap(lambda x, c, t, key: self._loss_one(x, c, t, key=key))(x, condition, t, keys)
+        metrics = jax.vmap(lambda x, noise, c, t, key: self._loss_one(x, noise, c, t, key=key))(
+            x, noise, condition, t, keys
+        )
         metrics = jax.tree.map(jnp.mean, metrics)
         return LossOutput(total=metrics["loss"], metrics=metrics)
 
