@@ -39,6 +39,7 @@ from artifex.generative_models.core.configuration import (
     MMDiTConfig,
     ModelConfig,
     NormalConfig,
+    OptimalTransportCouplingConfig,
     ResidualQuantizerConfig,
     ScoreSDEConfig,
     TokenDiffusionConfig,
@@ -158,6 +159,9 @@ TABLE: dict[str, Entry] = {
     "score_sde": Entry(ScoreSDEConfig(**_DENOISER, times=UniformTimesConfig(low_discrepancy=True))),
     "edm_condition": Entry(EDMConfig(**_DENOISER, condition_shape=(2,))),
     "flow_matching": Entry(FlowMatchingConfig(**_DENOISER), binary=False),
+    "flow_matching_transport_labels": Entry(
+        FlowMatchingConfig(**_DENOISER, num_classes=3, coupling=OptimalTransportCouplingConfig()), binary=False
+    ),
     "flow_matching_unet_labels": Entry(
         FlowMatchingConfig(
             **{**_DENOISER, "network": UNetConfig(channels=(8, 8), num_blocks=1, num_heads=2)}, num_classes=3

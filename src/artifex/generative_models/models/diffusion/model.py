@@ -45,6 +45,7 @@ from artifex.generative_models.core.sampling import (
 )
 from artifex.generative_models.models.backbones.denoisers import AbstractDenoiserNetwork, make_denoiser
 from artifex.generative_models.models.diffusion.conditions import flagged_condition
+from artifex.generative_models.models.diffusion.couplings import couple_batch
 from artifex.generative_models.models.diffusion.levels import network_level
 from artifex.generative_models.models.diffusion.likelihood import log_prob_by_ode
 from artifex.generative_models.models.diffusion.pairs import data_and_noise
@@ -131,13 +132,10 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         return guided(guidance, self.path, ours, lambda x, t: self._estimate(x, t, without))
 
     def _loss_one(
-        self, x: Array, noise: Array | None, condition: Array | None, t: Array, *, key: Key[Array, ""]
+        self, x: Array, noise: Array, condition: Array | None, t: Array, *, key: Key[Array, ""]
     ) -> dict[str, Array]:
-        noise_key, dropout_key = jax.random.split(key)
-        if noise is None:
-            noise = jax.random.normal(noise_key, x.shape, x.dtype)
         noisy = self.path.alpha(t) * x + self.path.sigma(t) * noise
-        is_withheld = jax.random.bernoulli(dropout_key, self.config.condition_dropout)
+        is_withheld = jax.random.bernoulli(key, self.config.condition_dropout)
         output = self._output(noisy, t, self._vector(condition, is_withheld))
         target = self.prediction.target(self.path, x, noise, t)
         error = jnp.mean((output - target) ** 2)
@@ -189,9 +187,13 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         times_key, examples_key = jax.random.split(key)
         t = draw_times_batch(self.config.times, self.path, len(x), key=times_key)
         x = x.astype(jnp.float32)
-        keys = example_keys(examples_key, len(x))
+        keys = example_keys(examples_key, len(x) + 1)
+        noise_keys, dropout_keys = jax.vmap(jax.random.split, out_axes=1)(keys[:-1])
+        if noise is None:  # pairs that are given stay as they are
+            noise = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(noise_keys)
+            noise = couple_batch(self.config.coupling, x, noise, condition, key=keys[-1])
         metrics = jax.vmap(lambda x, noise, c, t, key: self._loss_one(x, noise, c, t, key=key))(
-            x, noise, condition, t, keys
+            x, noise, condition, t, dropout_keys
         )
         metrics = jax.tree.map(jnp.mean, metrics)
         return LossOutput(total=metrics["loss"], metrics=metrics)

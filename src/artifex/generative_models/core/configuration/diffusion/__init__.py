@@ -5,6 +5,11 @@ from artifex.generative_models.core.configuration.diffusion.consistency import (
     ConsistencyObjectiveConfig,
     ContinuousConsistencyConfig,
     DiscreteConsistencyConfig,
+from artifex.generative_models.core.configuration.diffusion.couplings import (
+    CouplingConfig,
+    IndependentCouplingConfig,
+    OptimalTransportCouplingConfig,
+    SinkhornCouplingConfig,
 )
 from artifex.generative_models.core.configuration.diffusion.guidance import GuidanceConfig
 from artifex.generative_models.core.configuration.diffusion.levels import (

@@ -1,6 +1,10 @@
 """Configs of diffusion and flow-matching models: one family, five customary combinations of its parts."""
 
 from artifex.generative_models.core.configuration.base import config
+from artifex.generative_models.core.configuration.diffusion.couplings import (
+    CouplingConfig,
+    IndependentCouplingConfig,
+)
 from artifex.generative_models.core.configuration.diffusion.levels import LevelConfig, LogSNRLevelConfig
 from artifex.generative_models.core.configuration.diffusion.likelihood import LikelihoodODEConfig
 from artifex.generative_models.core.configuration.diffusion.networks import DenoiserConfig, MLPDenoiserConfig
@@ -53,6 +57,7 @@ class DiffusionConfig(ModelConfig):
         level: how the network is told the time.
         times: where on the path training examples lie.
         weighting: how their errors are weighed.
+        coupling: which noise goes with which example of a batch; only with equal conditions is noise exchanged.
         condition_dropout: part of the training examples whose condition is withheld, for guidance.
         sampler: how `generate` goes from noise to data.
         spacing: where its steps lie.
@@ -67,6 +72,7 @@ class DiffusionConfig(ModelConfig):
     level: LevelConfig = LogSNRLevelConfig()
     times: TimeDistributionConfig = UniformTimesConfig()
     weighting: WeightingConfig = ConstantWeightingConfig()
+    coupling: CouplingConfig = IndependentCouplingConfig()
     condition_dropout: Fraction = 0.0
     sampler: SamplerConfig = DDIMSamplerConfig()
     spacing: SpacingConfig = UniformSpacingConfig()
