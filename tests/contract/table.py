@@ -45,6 +45,7 @@ from artifex.generative_models.core.configuration import (
     TokenDiffusionConfig,
     TokenMLPConfig,
     TokenTransformerConfig,
+    StochasticInterpolantConfig,
     TotalCorrelationConfig,
     UNetConfig,
     UniformDiffusionConfig,
@@ -160,7 +161,11 @@ TABLE: dict[str, Entry] = {
     "edm_condition": Entry(EDMConfig(**_DENOISER, condition_shape=(2,))),
     "flow_matching": Entry(FlowMatchingConfig(**_DENOISER), binary=False),
     "flow_matching_transport_labels": Entry(
-        FlowMatchingConfig(**_DENOISER, num_classes=3, coupling=OptimalTransportCouplingConfig()), binary=False
+        FlowMatchingConfig(**_DENOISER, num_classes=3, coupling=OptimalTransportCouplingConfig()),
+        binary=False,
+    ),
+    "stochastic_interpolant": Entry(
+        StochasticInterpolantConfig(**_DENOISER, num_classes=3, bridge_scale=0.5, eta=0.5), binary=False
     ),
     "flow_matching_unet_labels": Entry(
         FlowMatchingConfig(

@@ -93,6 +93,7 @@ from artifex.generative_models.core.configuration.diffusion import (
     SinkhornCouplingConfig,
     SNRWeightingConfig,
     SpacingConfig,
+    StochasticInterpolantConfig,
     SubVPPathConfig,
     TimeDistributionConfig,
     TimeLevelConfig,

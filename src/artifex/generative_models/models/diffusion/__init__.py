@@ -1,6 +1,7 @@
 """Diffusion and flow matching. Importing the family registers the builders of all its configs."""
 
 from artifex.generative_models.models.diffusion.consistency import ConsistencyModel
+from artifex.generative_models.models.diffusion.interpolant import StochasticInterpolant
 from artifex.generative_models.models.diffusion.mean_flow import MeanFlow
 from artifex.generative_models.models.diffusion.model import GaussianDiffusion
 from artifex.generative_models.models.diffusion.paths import AbstractPath, make_path

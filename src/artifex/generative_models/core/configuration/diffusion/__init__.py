@@ -12,6 +12,7 @@ from artifex.generative_models.core.configuration.diffusion.couplings import (
     SinkhornCouplingConfig,
 )
 from artifex.generative_models.core.configuration.diffusion.guidance import GuidanceConfig
+from artifex.generative_models.core.configuration.diffusion.interpolants import StochasticInterpolantConfig
 from artifex.generative_models.core.configuration.diffusion.levels import (
     LevelConfig,
     LogSNRLevelConfig,
