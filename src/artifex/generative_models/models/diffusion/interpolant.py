@@ -68,8 +68,9 @@ class StochasticInterpolant(AbstractLatentModel):
         self.network = network(velocity_key)
         self.noise_network = network(noise_key) if config.bridge_scale > 0 else None
         self.bridge = Bridge(make_path(config.path), config.bridge_scale)
-        end = jnp.float32(1.0)
-        alpha, sigma = float(self.bridge.path.alpha(end)), float(self.bridge.path.sigma(end))
+        with jax.ensure_compile_time_eval():  # known also where a model is only traced, for its shapes
+            path, end = make_path(config.path), jnp.float32(1.0)
+            alpha, sigma = float(path.alpha(end)), float(path.sigma(end))
         if abs(alpha) > 1e-3 or abs(sigma - 1.0) > 1e-3:
             raise ValueError(
                 "the `path` of an interpolant must end at the source alone, with alpha 0 and sigma 1, as `linear` and "

@@ -5,6 +5,7 @@ from artifex.generative_models.core.configuration.diffusion.consistency import (
     ConsistencyObjectiveConfig,
     ContinuousConsistencyConfig,
     DiscreteConsistencyConfig,
+)
 from artifex.generative_models.core.configuration.diffusion.couplings import (
     CouplingConfig,
     IndependentCouplingConfig,
