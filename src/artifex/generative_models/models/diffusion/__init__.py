@@ -6,5 +6,5 @@ from artifex.generative_models.models.diffusion.mean_flow import MeanFlow
 from artifex.generative_models.models.diffusion.model import GaussianDiffusion
 from artifex.generative_models.models.diffusion.paths import AbstractPath, make_path
 from artifex.generative_models.models.diffusion.predictions import AbstractPrediction, make_prediction
-from artifex.generative_models.models.diffusion.tokens import TokenDiffusion
 from artifex.generative_models.models.diffusion.reflow import reflow_pairs
+from artifex.generative_models.models.diffusion.tokens import TokenDiffusion
