@@ -9,6 +9,7 @@ from artifex.data.toys.quadrature import grid_points
 from artifex.generative_models.core.configuration import (
     AdamConfig,
     FlowMatchingConfig,
+    MeshConfig,
     MLPDenoiserConfig,
     ToyDataConfig,
     TrainingConfig,
@@ -56,6 +57,7 @@ def test_two_moons():
         optimizer=AdamConfig(learning_rate=4e-3),
         schedule=WarmupCosineScheduleConfig(warmup_fraction=0.02),
         ema_decay=0.99,
+        mesh=MeshConfig(data=1),
     )
     model = create_model(config, key=jax.random.key(0))
     model = fit(model, data.train, training, key=jax.random.key(1), progress=False).model

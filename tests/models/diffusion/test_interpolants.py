@@ -9,6 +9,7 @@ import pytest
 from artifex.generative_models.core.configuration import (
     AdamConfig,
     LinearPathConfig,
+    MeshConfig,
     MLPDenoiserConfig,
     OptimalTransportCouplingConfig,
     StochasticInterpolantConfig,
@@ -153,7 +154,11 @@ def test_learns_from_pairs(scale, eta):
         coupling=OptimalTransportCouplingConfig(),
     )
     training = TrainingConfig(
-        num_steps=500, batch_size=64, optimizer=AdamConfig(learning_rate=4e-3), ema_decay=0.98
+        num_steps=500,
+        batch_size=64,
+        optimizer=AdamConfig(learning_rate=4e-3),
+        ema_decay=0.98,
+        mesh=MeshConfig(data=1),
     )
     model = fit(
         create_model(config, key=jax.random.key(0)),
