@@ -15,6 +15,7 @@ import numpy as np
 from artifex.generative_models.core.configuration import (
     BernoulliConfig,
     BottomUpInferenceConfig,
+    BoundConfig,
     CapacityConfig,
     CodePriorConfig,
     ConvDecoderConfig,
@@ -30,6 +31,8 @@ from artifex.generative_models.core.configuration import (
     GaussianMixturePriorConfig,
     HierarchicalVAEConfig,
     ImportanceWeightedConfig,
+    LearnedRangeVarianceConfig,
+    LevelTimesConfig,
     LinearScheduleConfig,
     MaskedDiffusionConfig,
     MLPDecoderConfig,
@@ -154,6 +157,17 @@ TABLE: dict[str, Entry] = {
         VQVAEConfig(**_QUANTIZED, quantizer=FSQConfig(levels=(4, 3, 3)), likelihood=BernoulliConfig())
     ),
     "ddpm": Entry(DDPMConfig(**_DENOISER, path=DDPMPathConfig(num_steps=20, beta_end=0.5))),
+    "ddpm_learned_variance_self_conditioning": Entry(
+        DDPMConfig(
+            **_DENOISER,
+            path=DDPMPathConfig(num_steps=20, beta_end=0.5),
+            times=LevelTimesConfig(num_levels=20),
+            variance=LearnedRangeVarianceConfig(),
+            bound=BoundConfig(num_levels=17, low=0.0),
+            has_self_conditioning=True,
+        ),
+        fit_metric="mse",
+    ),
     "ddim_labels": Entry(
         DDIMConfig(**_DENOISER, num_classes=3, condition_dropout=0.2, guidance_scale=2.0), binary=False
     ),

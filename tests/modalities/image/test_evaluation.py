@@ -10,6 +10,9 @@ import pytest
 from artifex.data import Dataset
 from artifex.generative_models.core.configuration import (
     BernoulliConfig,
+    BoundConfig,
+    DDPMConfig,
+    DDPMPathConfig,
     DiscretizedLogisticConfig,
     FlowMatchingConfig,
     LikelihoodConfig,
@@ -263,6 +266,22 @@ def test_costly_metrics_are_asked_for_by_name(key):
     bits = -(found["log_prob"] - 12 * np.log(256)) / 12 / np.log(2)
     assert found["bits_per_dimension"] == pytest.approx(bits, rel=1e-5)
     assert found.estimates["log_prob"].num_examples == 4
+
+
+def test_bound_of_a_diffusion_model(key):
+    """ELBO and bits where the model's levels are the data's; the reason says whose levels are which."""
+    bound = BoundConfig(num_levels=256)
+    network = MLPDenoiserConfig(hidden_size=8, num_layers=1)
+    path = DDPMPathConfig(num_steps=20, beta_end=0.5)
+    config = DDPMConfig(event_shape=SHAPE, network=network, num_sampling_steps=3, path=path, bound=bound)
+    model = create_model(config, key=key)
+    found = evaluate(model, Dataset(GREY, Symmetric(256)), key=key)
+    assert found["bits_per_dimension"] == pytest.approx(-found["elbo"] / 12 / np.log(2), rel=1e-5)
+    found = evaluate(model, Dataset(GREY, UnitInterval(256)), key=key)
+    reason = "the bound has 256 levels from -1.0 to 1.0, but the data have 256 from 0.0 to 1.0"
+    assert reason == found.unavailable["elbo"] == found.unavailable["bits_per_dimension"]
+    found = evaluate(model, Dataset(GREY, ThresholdBinarized(256)), key=key)
+    assert "`unit_interval` and `symmetric` give levels" in found.unavailable["bits_per_dimension"]
 
 
 def test_what_a_model_cannot_give(key):

@@ -295,3 +295,16 @@ def test_transformer_configs_that_do_not_fit(make, message):
 def test_transformers_refuse_shapes_that_their_patches_do_not_divide(make, shape, message, key):
     with pytest.raises(ConfigError, match=message):
         make_denoiser(make(patch_size=8), shape, condition_size=10, key=key)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_other_numbers_of_channels_out(name, key):
+    """As many as are asked for, whatever goes in; by shapes alone."""
+    row = NETWORKS[name]
+
+    def output(key):
+        size = row.condition_size
+        network = make_denoiser(row.config, row.event_shape, condition_size=size, out_channels=5, key=key)
+        return network(jnp.zeros(row.event_shape), jnp.zeros(()), jnp.zeros(size))
+
+    assert eqx.filter_eval_shape(output, key).shape == (5, *row.event_shape[1:])

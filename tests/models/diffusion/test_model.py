@@ -32,7 +32,7 @@ from artifex.generative_models.core.configuration import (
     VPredictionConfig,
 )
 from artifex.generative_models.factory import create_model
-from artifex.generative_models.models.diffusion.model import spherical_interpolation
+from artifex.generative_models.models.diffusion.latents import spherical_interpolation
 from artifex.generative_models.models.diffusion.paths import make_path
 from artifex.generative_models.models.diffusion.predictions import make_prediction
 from artifex.generative_models.models.diffusion.times import draw_times_batch
@@ -196,6 +196,38 @@ class TestSampling:
         x = 0.5 * jax.random.normal(key, (4, 2))
         labels = jnp.array([0, 1, 2, 0])
         np.testing.assert_allclose(model.reconstruct(x, labels), x, atol=0.02)
+
+
+class TestSelfConditioning:
+    """The network sees an estimate of its own."""
+
+    config = FlowMatchingConfig(
+        event_shape=(2,), network=SMALL, has_self_conditioning=True, num_sampling_steps=3
+    )
+
+    def test_two_passes(self, key):
+        """The second sees the first's estimate, the first zeros."""
+        model = create_model(self.config, key=key)
+        x, t = jnp.array([[0.4, -0.8]]), jnp.float32(0.6)
+        level = 1000.0 * (0.5 - 0.5 / 28.0 * model.path.log_snr(t))
+        first = model.network(jnp.concatenate([x[0], jnp.zeros(2)]), level, None)
+        data = x[0] - t * first  # of a velocity on the straight path
+        second = model.network(jnp.concatenate([x[0], data]), level, None)
+        np.testing.assert_allclose(model.denoise(x, t).data[0], x[0] - t * second, rtol=1e-5)
+
+    def test_half_of_the_batches_stop_at_the_first(self, key):
+        """Two values of the loss for one draw of the rest; no gradient reaches the first pass' weights alone."""
+        model = create_model(self.config, key=key)
+        x, t = jnp.array([0.4, -0.8]), jnp.float32(0.6)
+        pair = [
+            model._loss_one(x, x[::-1], None, t, jnp.asarray(second), key=key)["loss"]
+            for second in (0 > 1, 1 > 0)
+        ]
+        assert pair[0] != pair[1]
+        keys = jax.random.split(key, 40)
+        coins = [bool(jax.random.bernoulli(jax.random.split(k, 3)[2])) for k in keys]
+        assert 8 < sum(coins) < 32
+        assert np.isfinite(model.generate(2, key=key)).all()
 
 
 def test_spherical_interpolation(key):

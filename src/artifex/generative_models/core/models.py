@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import ModelConfig
+from artifex.generative_models.core.finite import check_finite
 from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.random import check_key, example_keys
 
@@ -54,6 +55,9 @@ class AbstractGenerativeModel(eqx.Module):
 
         Returns:
             Examples with a leading axis of length `n_samples`.
+
+        Raises:
+            FloatingPointError: an example is not finite, which inside of a trace is not checked.
         """
         return generate_examples(
             type(self)._generate_one, self, n_samples, key=key, condition=condition, chunk_size=chunk_size
@@ -239,6 +243,9 @@ def generate_examples(
         condition: one for each sample, or a single one for all; None for an unconditional model.
         chunk_size: at most so many samples at once; None: all.
         inputs: further arrays of the examples, each with a leading axis of length `n_samples`.
+
+    Raises:
+        FloatingPointError: an example is not finite; inside of a trace that is not checked.
     """
     check_key(key)
     for name, size in (("n_samples", n_samples), ("chunk_size", chunk_size)):
@@ -252,7 +259,9 @@ def generate_examples(
     chunk = n_samples if chunk_size is None else min(chunk_size, n_samples)
     keys = example_keys(key, n_samples)
     parts = [_generate(method, model, *part) for part in _chunks((keys, condition, inputs), n_samples, chunk)]
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_samples], *parts)
+    made = jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_samples], *parts)
+    check_finite(made, what=type(getattr(model, "model", model)).__name__)
+    return made
 
 
 def checked_batch(

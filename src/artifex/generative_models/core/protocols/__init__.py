@@ -3,6 +3,7 @@
 from artifex.generative_models.core.protocols.evaluation import (
     HasCodes,
     HasCostlyMetrics,
+    HasDataLevels,
     HasELBO,
     HasImportanceWeightedBound,
     HasLikelihood,

@@ -49,6 +49,16 @@ class HasSupport(Protocol):
 
 
 @runtime_checkable
+class HasDataLevels(Protocol):
+    """Has a lower bound of log p(x) that holds for data on equally spaced levels."""
+
+    @property
+    def data_levels(self) -> tuple[int, float, float]:
+        """Their number, the lowest and the highest."""
+        ...
+
+
+@runtime_checkable
 class HasCodes(Protocol):
     """Has discrete latents: codes of shape `(batch, h, w)`, or `(batch, levels, h, w)` where each level has a
     codebook of its own.

@@ -7,7 +7,8 @@ The guide is the model without its condition (classifier-free guidance), or a we
 
 Sources: Ho & Salimans 2022, arXiv:2207.12598, equation 6, with their w = scale - 1; Karras et al. 2024,
 arXiv:2406.02507, equation 5; the interval: Kynkaanniemi et al. 2024, arXiv:2404.07724; rescaling: Lin et al. 2023,
-arXiv:2305.08891, equations 14 to 16, here of the data estimate, with the noise following from x_t.
+arXiv:2305.08891, equations 14 to 16, here of the data estimate, with the noise following from x_t. Variances of
+ancestral steps are the model's own.
 """
 
 import jax
@@ -16,10 +17,8 @@ import jax.numpy as jnp
 from artifex.generative_models.core.configuration import GuidanceConfig
 from artifex.generative_models.core.protocols import GaussianPath
 from artifex.generative_models.core.sampling.base import Example, Scalar
+from artifex.generative_models.core.sampling.control import with_data
 from artifex.generative_models.core.sampling.estimates import Denoiser, Estimate
-
-# sigma / alpha below which an estimate of the noise cannot follow from that of the data in float32.
-_LEAST_RATIO = 1e-4
 
 
 def guided(config: GuidanceConfig, path: GaussianPath, model: Denoiser, guide: Denoiser) -> Denoiser:
@@ -40,6 +39,7 @@ def guided(config: GuidanceConfig, path: GaussianPath, model: Denoiser, guide: D
                 return guide(x, t)
             ours, theirs = model(x, t), guide(x, t)
             far = jax.tree.map(lambda a, b: b + config.scale * (a - b), ours, theirs)
+            far = far._replace(variance=ours.variance)
             return _rescaled(config.rescale, path, ours, far, t) if config.rescale else far
 
         ratio = jnp.exp(-0.5 * path.log_snr(t))
@@ -53,6 +53,4 @@ def guided(config: GuidanceConfig, path: GaussianPath, model: Denoiser, guide: D
 def _rescaled(amount: float, path: GaussianPath, ours: Estimate, far: Estimate, t: Scalar) -> Estimate:
     spread, wanted = jnp.std(far.data), jnp.std(ours.data)
     factor = 1.0 - amount + amount * wanted / jnp.maximum(spread, 1e-6)
-    change = (factor - 1.0) * far.data
-    ratio = jnp.maximum(jnp.exp(-0.5 * path.log_snr(t)), _LEAST_RATIO)
-    return Estimate(data=far.data + change, noise=far.noise - change / ratio)
+    return with_data(path, far, factor * far.data, t)

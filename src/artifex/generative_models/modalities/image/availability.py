@@ -14,6 +14,7 @@ from artifex.generative_models.core.protocols import (
     DensityModel,
     HasCodes,
     HasCostlyMetrics,
+    HasDataLevels,
     HasELBO,
     HasImportanceWeightedBound,
     HasLikelihood,
@@ -43,6 +44,7 @@ _WORDS = {
 
 _FIXES = {
     "real": ". The representations `dequantized` and `logit` give real numbers",
+    "levels": ". The representations `unit_interval` and `symmetric` give levels",
     "tokens": ". The representation `discrete` gives integers",
 }
 
@@ -64,14 +66,14 @@ class Available:
         self._bits = {
             "log_prob": _no_log_prob(model, representation),
             "importance_weighted_bound": _no_weighted_bound(model) or bounded,
-            "elbo": _no_bound(model) or bounded,
+            "elbo": _no_bound(model, representation) or bounded,
         }
         can_give_bits = any(reason is None for reason in self._bits.values())
         # A model without a bound is told what its density needs, one without a density what its bound needs.
-        about = "log_prob" if isinstance(model, DensityModel) and _no_bound(model) else "elbo"
+        about = "log_prob" if isinstance(model, DensityModel) and not isinstance(model, HasELBO) else "elbo"
         self.obstacles = {
             "log_prob": self._bits["log_prob"],
-            "elbo": _no_bound(model),
+            "elbo": _no_bound(model, representation),
             "importance_weighted_bound": _no_weighted_bound(model),
             "bits_per_dimension": None if can_give_bits else self._bits[about],
             "reconstruction_mse": _no_reconstruction(model),
@@ -110,8 +112,14 @@ def _no_log_prob(model: Any, representation: AbstractImageRepresentation) -> str
     return None
 
 
-def _no_bound(model: Any) -> str | None:
-    return None if isinstance(model, HasELBO) else "the model has no lower bound of log p(x)"
+def _no_bound(model: Any, representation: AbstractImageRepresentation) -> str | None:
+    if not isinstance(model, HasELBO):
+        return "the model has no lower bound of log p(x)"
+    if not isinstance(model, HasDataLevels):
+        return None
+    if representation.support != "levels":
+        return _another_support(f"the bound of {type(model).__name__}", "levels", representation)
+    return _other_levels("the bound", model.data_levels, representation)
 
 
 def _no_weighted_bound(model: Any) -> str | None:
@@ -119,6 +127,8 @@ def _no_weighted_bound(model: Any) -> str | None:
 
 
 def _no_bits_of_bound(model: Any, representation: AbstractImageRepresentation) -> str | None:
+    if isinstance(model, HasDataLevels):
+        return None  # where there is a bound at all, it is one of the data's levels
     if isinstance(model.config, HasSupport):
         if model.config.support == representation.support:
             return None
@@ -130,28 +140,28 @@ def _no_bits_of_bound(model: Any, representation: AbstractImageRepresentation) -
         return _another_support(f"a {likelihood.kind} likelihood", likelihood.support, representation)
     if not isinstance(likelihood, DiscretizedLogisticConfig):
         return None
-    low, high = level_range(representation)
-    if (likelihood.num_levels, likelihood.low, likelihood.high) != (representation.num_levels, low, high):
-        return (
-            f"the likelihood has {likelihood.num_levels} levels from {likelihood.low} to {likelihood.high}, but the "
-            f"data have {representation.num_levels} from {low} to {high}"
-        )
-    return None
+    levels = (likelihood.num_levels, likelihood.low, likelihood.high)
+    return _other_levels("the likelihood", levels, representation)
 
 
-def _another_support(what: str, support: str, representation: AbstractImageRepresentation) -> str:
-    fix = _FIXES.get(support, "")
+def _other_levels(
+    what: str, levels: tuple[int, float, float], representation: AbstractImageRepresentation
+) -> str | None:
+    ends = np.array([0, representation.num_levels - 1], np.int32).reshape(2, 1, 1, 1)
+    low, high = np.asarray(representation.encode(ends)).reshape(2).tolist()
+    if levels == (representation.num_levels, low, high):
+        return None
     return (
-        f"{what} is one of {_WORDS[support]}, but {type(representation).__name__} gives "
-        f"{_WORDS[representation.support]}{fix}"
+        f"{what} has {levels[0]} levels from {levels[1]} to {levels[2]}, but the data have {representation.num_levels} "
+        f"from {low} to {high}"
     )
 
 
-def level_range(representation: AbstractImageRepresentation) -> tuple[float, float]:
-    """What a representation makes of the least and the greatest stored level."""
-    ends = np.array([0, representation.num_levels - 1], np.int32).reshape(2, 1, 1, 1)
-    low, high = np.asarray(representation.encode(ends)).reshape(2).tolist()
-    return low, high
+def _another_support(what: str, support: str, representation: AbstractImageRepresentation) -> str:
+    return (
+        f"{what} is one of {_WORDS[support]}, but {type(representation).__name__} gives "
+        f"{_WORDS[representation.support]}{_FIXES.get(support, '')}"
+    )
 
 
 def _no_reconstruction(model: Any) -> str | None:

@@ -1,5 +1,6 @@
 """Diffusion and flow matching. Importing the family registers the builders of all its configs."""
 
+from artifex.generative_models.models.diffusion.classifier import NoisyClassifier
 from artifex.generative_models.models.diffusion.consistency import ConsistencyModel
 from artifex.generative_models.models.diffusion.interpolant import StochasticInterpolant
 from artifex.generative_models.models.diffusion.mean_flow import MeanFlow

@@ -6,53 +6,53 @@
 with the path (alpha, sigma), the kind of prediction y, the weight w and the distribution of t of the config.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import (
     DDIMConfig,
     DDPMConfig,
+    DDPMPathConfig,
     DiffusionConfig,
     EDMConfig,
     FlowMatchingConfig,
     GuidanceConfig,
-    SamplerConfig,
+    LearnedRangeVarianceConfig,
     ScoreSDEConfig,
-    SpacingConfig,
-    as_config,
 )
-from artifex.generative_models.core.models import AbstractDensityModel, AbstractLatentModel, generate_examples
+from artifex.generative_models.core.models import AbstractDensityModel, AbstractLatentModel, map_examples
 from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.random import example_keys
 from artifex.generative_models.core.registry import register_model
-from artifex.generative_models.core.sampling import (
-    AbstractSampler,
-    Denoiser,
-    Estimate,
-    Sampled,
-    check_serves,
-    guided,
-    make_sampler,
-    make_times,
-)
+from artifex.generative_models.core.sampling import Denoiser, Estimate, guided, make_sampler
 from artifex.generative_models.models.backbones.denoisers import AbstractDenoiserNetwork, make_denoiser
+from artifex.generative_models.models.diffusion.bound import (
+    BoundTerms,
+    bound_term,
+    variational_bound_one,
+)
 from artifex.generative_models.models.diffusion.conditions import flagged_condition
 from artifex.generative_models.models.diffusion.couplings import couple_batch
+from artifex.generative_models.models.diffusion.latents import follow, spherical_interpolation
 from artifex.generative_models.models.diffusion.levels import network_level
 from artifex.generative_models.models.diffusion.likelihood import log_prob_by_ode
 from artifex.generative_models.models.diffusion.pairs import data_and_noise
 from artifex.generative_models.models.diffusion.paths import AbstractPath, make_path
 from artifex.generative_models.models.diffusion.predictions import AbstractPrediction, make_prediction
+from artifex.generative_models.models.diffusion.requests import Request, sample_one
+from artifex.generative_models.models.diffusion.sampled import AbstractSampledDiffusion
 from artifex.generative_models.models.diffusion.times import draw_times_batch
+from artifex.generative_models.models.diffusion.variances import num_outputs, split_output
 from artifex.generative_models.models.diffusion.weightings import weight
+
+_LARGEST_SEEN = 3.0  # root mean square of a data estimate at the network's input
 
 
 @register_model(DDPMConfig)
@@ -60,8 +60,13 @@ from artifex.generative_models.models.diffusion.weightings import weight
 @register_model(ScoreSDEConfig)
 @register_model(EDMConfig)
 @register_model(FlowMatchingConfig)
-class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
+class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel, AbstractSampledDiffusion):
     """A denoiser on a Gaussian path.
+
+    With self-conditioning every evaluation is two passes of the network: one that sees zeros in place of an estimate of
+    the data, and one that sees the first's, as in training, where half of the batches stop at the first. The paper's
+    samplers hand the estimate of the step before to the next instead, which saves the first pass; but then an estimate
+    depends on more than x_t and t, so that there is no ODE to solve, to invert, or to compute likelihoods by.
 
     Its latents are the noise at the end of the path to which the probability-flow ODE leads, of unit variance; `encode`
     and `decode` follow it by DDIM's steps, so `reconstruct` is as good as the steps are fine. `log_prob` is the
@@ -93,31 +98,63 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         self.config = config
         # A model that learns with and without conditions is told by one more number which it is.
         withheld = 1 if config.condition_dropout > 0 else 0
-        self.network = make_denoiser(
-            config.network, config.event_shape, condition_size=config.condition_size + withheld, key=key
+        channels, *sides = config.event_shape
+        inputs, outputs = (
+            (1 + config.has_self_conditioning) * channels,
+            num_outputs(config.variance) * channels,
         )
+        # A registered network need not know of `out_channels` as long as nobody asks for other ones.
+        more = {} if outputs == inputs else {"out_channels": outputs}
+        size = config.condition_size + withheld
+        self.network = make_denoiser(config.network, (inputs, *sides), condition_size=size, key=key, **more)
         self.path = make_path(config.path)
         self.prediction = make_prediction(config.prediction)
 
     # One example
 
-    def _output(self, x: Array, t: Array, condition: Array | None) -> Float[Array, "..."]:
-        """What the network says at x_t, given a vector of `_vector`."""
-        scale = self.prediction.input_scale(self.path, t)
+    def _pass(
+        self, x: Array, t: Array, condition: Array | None, seen: Array | None
+    ) -> tuple[Array, Array | None]:
+        """The network's prediction and variance at x_t, with the data estimate that it sees of itself."""
+        scaled = self.prediction.input_scale(self.path, t) * x
+        if seen is not None:
+            scaled = jnp.concatenate([scaled, seen])
         level = network_level(self.config.level)(self.path, t)
-        return self.network(scale * x, level, condition)
+        return split_output(self.config.variance, self.network(scaled, level, condition))
+
+    def _output(
+        self, x: Array, t: Array, condition: Array | None, has_second: Array | None = None
+    ) -> tuple[Array, Array | None]:
+        """The prediction and variance at x_t, given a vector of `_vector`, by a second pass or as training says."""
+        if not self.config.has_self_conditioning:
+            return self._pass(x, t, condition, None)
+
+        def first() -> Array:
+            output, _ = self._pass(x, t, condition, jnp.zeros_like(x))
+            data = self.prediction.estimate(self.path, output, x, t).data
+            # Near pure noise, where some predictions leave little but round-off of the data, it may be of any size.
+            return data * jnp.minimum(1.0, _LARGEST_SEEN / jnp.sqrt(jnp.mean(data**2) + 1e-6))
+
+        if has_second is None:
+            return self._pass(x, t, condition, first())
+        # Training: no gradient goes through the first pass.
+        seen = jax.lax.cond(has_second, first, lambda: jnp.zeros_like(x))
+        return self._pass(x, t, condition, jax.lax.stop_gradient(seen))
 
     def _vector(self, condition: Array | None, is_withheld: Array | bool = False) -> Array | None:
         has_flag = self.config.condition_dropout > 0
         return flagged_condition(self.config, condition, is_withheld if has_flag else None)
 
     def _estimate(self, x: Array, t: Array, condition: Array | None) -> Estimate:
-        return self.prediction.estimate(self.path, self._output(x, t, condition), x, t)
+        output, variance = self._output(x, t, condition)
+        return self.prediction.estimate(self.path, output, x, t)._replace(variance=variance)
 
     def _denoiser(
-        self, condition: Array | None, guidance: GuidanceConfig, guide: "GaussianDiffusion | None" = None
+        self,
+        condition: Array | None,
+        guidance: GuidanceConfig,
+        guide: "AbstractSampledDiffusion | None" = None,
     ) -> Denoiser:
-        """The network with its condition, led away from itself without one, or from another model."""
         vector = self._vector(condition)
 
         def ours(x: Array, t: Array) -> Estimate:
@@ -126,25 +163,38 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         if guidance.scale == 1:
             return ours
         if guide is not None:
-            other = guide._vector(condition)
-            return guided(guidance, self.path, ours, lambda x, t: guide._estimate(x, t, other))
+            return guided(guidance, self.path, ours, guide._denoiser(condition, GuidanceConfig()))
         without = self._vector(condition, is_withheld=True)
         return guided(guidance, self.path, ours, lambda x, t: self._estimate(x, t, without))
 
     def _loss_one(
-        self, x: Array, noise: Array, condition: Array | None, t: Array, *, key: Key[Array, ""]
+        self,
+        x: Array,
+        noise: Array,
+        condition: Array | None,
+        t: Array,
+        has_second: Array,
+        *,
+        key: Key[Array, ""],
     ) -> dict[str, Array]:
         noisy = self.path.alpha(t) * x + self.path.sigma(t) * noise
         is_withheld = jax.random.bernoulli(key, self.config.condition_dropout)
-        output = self._output(noisy, t, self._vector(condition, is_withheld))
+        output, variance = self._output(noisy, t, self._vector(condition, is_withheld), has_second)
         target = self.prediction.target(self.path, x, noise, t)
         error = jnp.mean((output - target) ** 2)
-        return {"loss": weight(self.config.weighting, self.path, self.prediction, t) * error, "mse": error}
+        loss = weight(self.config.weighting, self.path, self.prediction, t) * error
+        if not isinstance(self.config.variance, LearnedRangeVarianceConfig):
+            return {"loss": loss, "mse": error}
+        # The bound teaches the variance alone (equation 16): the mean learns from the simple loss.
+        fixed = self.prediction.estimate(self.path, jax.lax.stop_gradient(output), noisy, t)
+        bits = bound_term(self.config, self.path, x, fixed._replace(variance=variance), t)
+        return {"loss": loss + self.config.variance.bound_weight * bits, "mse": error, "bound": bits}
 
     def _generate_one(self, condition: Array | None, *, key: Key[Array, ""]) -> Array:
         sampler = make_sampler(self.config.sampler)
-        request = _Request(self, sampler, self.times(), self._guidance(None), None, keep_trajectory=False)
-        return _sample_one(request, condition, key=key).x
+        guidance = GuidanceConfig(scale=self.config.guidance_scale)
+        request = Request(self, sampler, self.times(), guidance)
+        return sample_one(request, condition, key=key).x
 
     def _log_prob_one(
         self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
@@ -170,13 +220,7 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
 
     def _follow(self, x: Array, times: Array, condition: Array | None) -> Float[Array, "..."]:
         """The probability-flow ODE, without guidance, up or down the path."""
-
-        def step(x: Array, pair: tuple[Array, Array]) -> tuple[Array, None]:
-            t, s = pair
-            estimate = self._estimate(x, t, self._vector(condition))
-            return self.path.alpha(s) * estimate.data + self.path.sigma(s) * estimate.noise, None
-
-        return jax.lax.scan(step, x, (times[:-1], times[1:]))[0]
+        return follow(self._denoiser(condition, GuidanceConfig()), self.path, x, times)
 
     # Batches
 
@@ -184,7 +228,7 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         self, x: Array | dict[str, Array], condition: Array | None, *, key: Key[Array, ""], step: Array
     ) -> LossOutput:
         x, noise = data_and_noise(x)
-        times_key, examples_key = jax.random.split(key)
+        times_key, examples_key, passes_key = jax.random.split(key, 3)
         t = draw_times_batch(self.config.times, self.path, len(x), key=times_key)
         x = x.astype(jnp.float32)
         keys = example_keys(examples_key, len(x) + 1)
@@ -192,171 +236,63 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel):
         if noise is None:  # pairs that are given stay as they are
             noise = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(noise_keys)
             noise = couple_batch(self.config.coupling, x, noise, condition, key=keys[-1])
-        metrics = jax.vmap(lambda x, noise, c, t, key: self._loss_one(x, noise, c, t, key=key))(
+        # The same for the whole batch, so under `vmap` it stays a choice, and half of the steps save a pass.
+        has_second = jax.random.bernoulli(passes_key)
+        metrics = jax.vmap(lambda x, noise, c, t, key: self._loss_one(x, noise, c, t, has_second, key=key))(
             x, noise, condition, t, dropout_keys
         )
         metrics = jax.tree.map(jnp.mean, metrics)
         return LossOutput(total=metrics["loss"], metrics=metrics)
 
-    def times(
-        self, num_steps: int | None = None, spacing: SpacingConfig | str | None = None
-    ) -> Float[Array, " stops"]:
-        """Times at which sampling stops, from noise to 0; by default those of the config."""
-        config = self.config
-        return make_times(
-            config.spacing if spacing is None else as_config(SpacingConfig, spacing),
-            self.path,
-            config.num_sampling_steps if num_steps is None else num_steps,
-        )
-
-    def sample(
+    def variational_bound(
         self,
-        n_samples: int,
+        x: Arrays,
+        condition: Arrays | None = None,
         *,
         key: Key[Array, ""],
-        condition: Arrays | None = None,
-        sampler: SamplerConfig | AbstractSampler | str | None = None,
-        num_steps: int | None = None,
-        spacing: SpacingConfig | str | None = None,
-        guidance_scale: float | None = None,
-        guidance: GuidanceConfig | None = None,
-        guide: "GaussianDiffusion | None" = None,
-        keep_trajectory: bool = False,
-        chunk_size: int | None = None,
-    ) -> Sampled:
-        """New examples by any sampler; what is left out is as in the config, so `sample(n).x` is `generate(n)`.
+        num_times: int | None = None,
+    ) -> BoundTerms:
+        """The terms of the variational bound on -log p(x) of each example, in nats.
+
+        The bound is that of ancestral sampling with all levels of a DDPM's table, or, on another path, with the steps
+        of the config; its expectation over the noise, of which there is one draw at each step. `x` is on the grid of
+        `config.bound`.
 
         Args:
-            n_samples: how many.
-            key: sample `i` is made with `fold_in(key, i)`.
-            condition: one for each sample, or a single one for all; None for an unconditional model.
-            sampler: how to go from noise to data: a config, its name ("dpmpp_2m"), or a sampler.
-            num_steps: in how many steps.
-            spacing: where they lie, as a config or its kind ("karras").
-            guidance_scale: 0 unconditional, 1 conditional, more: stronger.
-            guidance: in place of a scale alone: scale, interval and rescaling.
-            guide: a weaker model on the same path to be led away from, in place of this one without its condition.
-            keep_trajectory: whether to return every stop on the way too.
-            chunk_size: at most so many samples at once.
+            x: batch of examples.
+            condition: batch of conditions, for a conditional model.
+            key: randomness of the noise.
+            num_times: so many steps, drawn at random, stand for all; None: all of them.
 
         Raises:
-            ValueError: guidance of a model that has not learned without conditions, a number of steps that the
-                spacing does not allow, or the sampler of consistency models.
+            ValueError: `num_times` is less than 1.
         """
-        config = self.config
-        if guidance is not None and guidance_scale is not None:
-            raise ValueError("give `guidance_scale` or `guidance`, whose `scale` it is, but not both")
-        chosen = self._guidance(guidance_scale) if guidance is None else guidance
-        self._check_guidance(chosen, guide)
-        if not isinstance(sampler, AbstractSampler):
-            sampler = make_sampler(config.sampler if sampler is None else as_config(SamplerConfig, sampler))
-        check_serves(sampler, is_consistency=False)
-        times = self.times(num_steps, spacing)
-        request = _Request(self, sampler, times, chosen, guide, keep_trajectory)
-        return generate_examples(
-            _sample_one, request, n_samples, key=key, condition=condition, chunk_size=chunk_size
-        )
+        if num_times is not None and num_times < 1:
+            raise ValueError(f"`num_times` must be at least 1, or None for all steps; got {num_times}")
+        return map_examples(_bound_one, self, x, condition, key, num_times=num_times)
 
-    def denoising(
-        self, n_samples: int, *, key: Key[Array, ""], condition: Arrays | None = None, num_stops: int = 10
-    ) -> Float[Array, "samples stops ..."]:
-        """Stops of the way to `generate(n_samples)`, for pictures: x_t / sqrt(alpha^2 + sigma^2), as large as data.
-
-        Args:
-            n_samples: how many.
-            key: that of `generate`.
-            condition: as in `generate`.
-            num_stops: at most so many stops, evenly spread over the steps, the first and the last among them.
-        """
-        sampled = self.sample(n_samples, key=key, condition=condition, keep_trajectory=True)
-        times = self.times()
-        chosen = np.unique(np.linspace(0, len(times) - 1, num_stops).round().astype(int))
-        radius = jnp.hypot(self.path.alpha(times), self.path.sigma(times))[chosen]
-        return jnp.asarray(sampled.trajectory)[:, chosen] / radius.reshape(
-            1, -1, *(1,) * len(self.config.event_shape)
-        )
-
-    def _guidance(self, scale: float | None) -> GuidanceConfig:
-        return GuidanceConfig(scale=self.config.guidance_scale if scale is None else float(scale))
-
-    def _check_guidance(self, guidance: GuidanceConfig, guide: "GaussianDiffusion | None") -> None:
-        if guide is None and guidance.scale != 1 and self.config.condition_dropout == 0:
-            raise ValueError(
-                f"`guidance_scale` {guidance.scale:g} needs a conditional model that also learned without conditions: "
-                "train it with `condition_dropout` above 0, or give a weaker model as `guide`"
-            )
-        for name in ("event_shape", "num_classes", "condition_shape", "path"):
-            if guide is not None and getattr(guide.config, name) != getattr(self.config, name):
-                raise ValueError(
-                    f"`guide` must have the model's `{name}`, {getattr(self.config, name)}; got "
-                    f"{getattr(guide.config, name)}"
-                )
-
-    def denoise(
-        self, x: Arrays, t: Arrays, condition: Arrays | None = None, *, guidance_scale: float = 1.0
-    ) -> Estimate:
-        """Estimates of data and noise at x_t.
-
-        Args:
-            x: batch of noisy examples.
-            t: their times, shape `(batch,)`, or one for all.
-            condition: batch of conditions, for a conditional model.
-            guidance_scale: as in `sample`.
-        """
-        x = jnp.asarray(x)
-        t = jnp.broadcast_to(jnp.asarray(t, jnp.float32), (len(x),))
-        return _denoise(self, x, t, condition, guidance_scale)
-
-
-def spherical_interpolation(
-    start: Float[Array, "..."], end: Float[Array, "..."], weight: Float[Array, ""]
-) -> Float[Array, "..."]:
-    """The point at `weight` in [0, 1] on the great circle through both, so that noise keeps its length.
-
-    Source: Shoemake 1985, "Animating rotation with quaternion curves".
-    """
-    cosine = jnp.sum(start * end) / jnp.maximum(jnp.linalg.norm(start) * jnp.linalg.norm(end), 1e-12)
-    angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
-    is_straight = jnp.sin(angle) < 1e-4
-    sine = jnp.where(is_straight, 1.0, jnp.sin(angle))
-    near = jnp.where(is_straight, 1.0 - weight, jnp.sin((1.0 - weight) * angle) / sine)
-    far = jnp.where(is_straight, weight, jnp.sin(weight * angle) / sine)
-    return near * start + far * end
-
-
-class _Request(eqx.Module):
-    """A model, and how it is to be sampled: one value for the compiled sampling loop."""
-
-    model: GaussianDiffusion
-    sampler: AbstractSampler
-    times: Float[Array, " stops"]
-    guidance: GuidanceConfig = eqx.field(static=True)
-    guide: GaussianDiffusion | None
-    keep_trajectory: bool = eqx.field(static=True)
+    def elbo(
+        self, x: Arrays, condition: Arrays | None = None, *, key: Key[Array, ""]
+    ) -> Float[Array, " batch"]:
+        """Lower bound of log p(x) of each example, in nats, from `config.bound.num_times` random steps."""
+        terms = self.variational_bound(x, condition, key=key, num_times=self.config.bound.num_times)
+        return -terms.total
 
     @property
-    def config(self) -> DiffusionConfig:
-        return self.model.config
+    def data_levels(self) -> tuple[int, float, float]:
+        """Number, lowest and highest of the levels of data that have a bound."""
+        bound = self.config.bound
+        return bound.num_levels, bound.low, bound.high
 
 
-def _sample_one(request: _Request, condition: Array | None, *, key: Key[Array, ""]) -> Sampled:
-    noise_key, steps_key = jax.random.split(key)
-    model, times = request.model, request.times
-    x = model.path.sigma(times[0]) * jax.random.normal(noise_key, model.config.event_shape)
-    return request.sampler.sample(
-        model._denoiser(condition, request.guidance, request.guide),
-        model.path,
-        x,
-        times,
-        key=steps_key,
-        keep_trajectory=request.keep_trajectory,
+def _bound_one(
+    model: GaussianDiffusion, x: Array, condition: Array | None, *, key: Key[Array, ""], num_times: int | None
+) -> BoundTerms:
+    config = model.config
+    times = model.times()
+    if isinstance(config.path, DDPMPathConfig):
+        times = jnp.arange(config.path.num_steps, -1, -1) / config.path.num_steps
+    denoise = model._denoiser(condition, GuidanceConfig())
+    return variational_bound_one(
+        config.bound, denoise, model.path, x.astype(jnp.float32), times, key=key, num_times=num_times
     )
-
-
-@eqx.filter_jit
-def _denoise(model: Any, x: Array, t: Array, condition: Any, guidance_scale: float) -> Estimate:
-    def one(x: Array, t: Array, condition: Any) -> Estimate:
-        denoiser: Callable[..., Estimate] = model._denoiser(condition, GuidanceConfig(scale=guidance_scale))
-        return denoiser(x, t)
-
-    return jax.vmap(one)(x, t, condition)

@@ -1,5 +1,6 @@
 """Configs of diffusion and flow-matching models."""
 
+from artifex.generative_models.core.configuration.diffusion.classifier import NoisyClassifierConfig
 from artifex.generative_models.core.configuration.diffusion.consistency import (
     ConsistencyConfig,
     ConsistencyObjectiveConfig,
@@ -113,4 +114,11 @@ from artifex.generative_models.core.configuration.diffusion.transformers import 
     dit_size,
     mm_dit_size,
     u_vit_size,
+)
+from artifex.generative_models.core.configuration.diffusion.variance import (
+    BoundConfig,
+    FixedLargeVarianceConfig,
+    FixedSmallVarianceConfig,
+    LearnedRangeVarianceConfig,
+    VarianceConfig,
 )

@@ -24,6 +24,7 @@ from artifex.generative_models.core.configuration.diffusion.training import (
     LogNormalSigmaTimesConfig,
     TimeDistributionConfig,
 )
+from artifex.generative_models.core.configuration.diffusion.variance import LearnedRangeVarianceConfig
 from artifex.generative_models.core.configuration.fields import NonNegativeFloat, PositiveFloat, PositiveInt
 from artifex.generative_models.core.configuration.models import ModelConfig
 from artifex.generative_models.core.configuration.schedules import (
@@ -134,7 +135,10 @@ class ConsistencyConfig(ModelConfig):
     @property
     def starts_from_teacher(self) -> bool:
         """Whether the network and what it is told are the teacher's."""
+        if self.teacher is None or self.teacher.has_self_conditioning:
+            return False
+        has_more_outputs = isinstance(self.teacher.variance, LearnedRangeVarianceConfig)
         names = ("network", "path", "prediction", "level")
-        return self.teacher is not None and all(
+        return not has_more_outputs and all(
             getattr(self, name) == getattr(self.teacher, name) for name in names
         )

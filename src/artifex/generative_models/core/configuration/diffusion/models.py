@@ -42,6 +42,12 @@ from artifex.generative_models.core.configuration.diffusion.training import (
     UniformTimesConfig,
     WeightingConfig,
 )
+from artifex.generative_models.core.configuration.diffusion.variance import (
+    BoundConfig,
+    FixedSmallVarianceConfig,
+    LearnedRangeVarianceConfig,
+    VarianceConfig,
+)
 from artifex.generative_models.core.configuration.fields import Fraction, NonNegativeFloat, PositiveInt
 from artifex.generative_models.core.configuration.models import ModelConfig
 
@@ -64,6 +70,10 @@ class DiffusionConfig(ModelConfig):
         num_sampling_steps: how many there are.
         guidance_scale: classifier-free guidance of `generate`: 0 unconditional, 1 conditional, more: stronger.
         likelihood_ode: how `log_prob` is computed.
+        variance: variance of ancestral steps, and of the bound.
+        bound: the levels of the data, for the variational bound.
+        has_self_conditioning: whether the network also sees an estimate of the data that it has made itself (Chen et
+            al. 2022, arXiv:2208.04202), which takes two passes for every evaluation.
     """
 
     network: DenoiserConfig = MLPDenoiserConfig()
@@ -79,6 +89,9 @@ class DiffusionConfig(ModelConfig):
     num_sampling_steps: PositiveInt = 50
     guidance_scale: NonNegativeFloat = 1.0
     likelihood_ode: LikelihoodODEConfig = LikelihoodODEConfig()
+    variance: VarianceConfig = FixedSmallVarianceConfig()
+    bound: BoundConfig = BoundConfig()
+    has_self_conditioning: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,6 +105,15 @@ class DiffusionConfig(ModelConfig):
                 "`guidance_scale` other than 1 needs a model that also learned without conditions: set "
                 "`condition_dropout`, such as 0.1"
             )
+        if isinstance(self.variance, LearnedRangeVarianceConfig):
+            levels = self.path.num_steps if isinstance(self.path, DDPMPathConfig) else None
+            if levels is None or self.times != LevelTimesConfig(
+                num_levels=levels, low_discrepancy=self.times.low_discrepancy
+            ):
+                raise ValueError(
+                    "a learned variance is that of a step of a table: `path` must be `ddpm` and `times` be `levels`, "
+                    f"as many as the path's; got {self.path.kind} and {self.times}"
+                )
         if isinstance(self.sampler, ConsistencySamplerConfig):
             raise ValueError(
                 "`sampler` of a diffusion model must be one that follows its ODE or SDE, such as `ddim`; got "

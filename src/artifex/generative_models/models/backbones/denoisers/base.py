@@ -27,13 +27,18 @@ class AbstractDenoiserNetwork(eqx.Module):
             condition: the condition as a vector; None for an unconditional network.
 
         Returns:
-            Array of the shape and type of `x`.
+            Array of the shape and type of `x`, but for the first axis where the network has `out_channels`.
         """
 
 
 @singledispatch
 def make_denoiser(
-    config: DenoiserConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
+    config: DenoiserConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int,
+    out_channels: int | None = None,
+    key: Key[Array, ""],
 ) -> AbstractDenoiserNetwork:
     """The network that a config describes, with random weights.
 
@@ -41,6 +46,7 @@ def make_denoiser(
         config: its kind and sizes.
         event_shape: shape of one example.
         condition_size: length of the condition vector; 0: unconditional.
+        out_channels: length of the first axis of the output; None: that of the input.
         key: randomness of the weights.
     """
     raise LookupError(f"no network is registered for {type(config).__name__}; use @make_denoiser.register")

@@ -140,7 +140,13 @@ class DiT(AbstractDenoiserNetwork):
     condition_size: int = eqx.field(static=True)
 
     def __init__(
-        self, config: DiTConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
+        self,
+        config: DiTConfig,
+        event_shape: tuple[int, ...],
+        *,
+        condition_size: int,
+        out_channels: int | None = None,
+        key: Key[Array, ""],
     ):
         """Random weights; the output is zero at first.
 
@@ -148,6 +154,7 @@ class DiT(AbstractDenoiserNetwork):
             config: its sizes.
             event_shape: (channels, height, width), the sides divisible by the patch size.
             condition_size: length of the condition vector; 0: unconditional.
+            out_channels: channels of the output; None: those of the image.
             key: randomness of the weights.
 
         Raises:
@@ -172,7 +179,9 @@ class DiT(AbstractDenoiserNetwork):
             lambda key: DiTBlock(config, grid, key=key), config.num_layers, remat=config.remat, key=keys[2]
         )
         self.modulation = linear(size, 2 * size, scale=0.0, key=keys[3])
-        self.out = linear(size, patch_numbers, scale=0.0, key=keys[4])
+        self.out = linear(
+            size, (out_channels or event_shape[0]) * config.patch_size**2, scale=0.0, key=keys[4]
+        )
         self.config = config
         self.event_shape = tuple(event_shape)
         self.condition_size = condition_size
@@ -202,6 +211,11 @@ class DiT(AbstractDenoiserNetwork):
 
 @make_denoiser.register
 def _(
-    config: DiTConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
+    config: DiTConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int,
+    out_channels: int | None = None,
+    key: Key[Array, ""],
 ) -> AbstractDenoiserNetwork:
-    return DiT(config, event_shape, condition_size=condition_size, key=key)
+    return DiT(config, event_shape, condition_size=condition_size, out_channels=out_channels, key=key)

@@ -57,6 +57,7 @@ class MLPDenoiser(AbstractDenoiserNetwork):
         event_shape: tuple[int, ...],
         *,
         condition_size: int,
+        out_channels: int | None = None,
         key: Key[Array, ""],
     ):
         """Random weights."""
@@ -67,7 +68,8 @@ class MLPDenoiser(AbstractDenoiserNetwork):
         self.blocks = Stack(
             lambda key: ModulatedBlock(size, config.activation, key=key), config.num_layers, key=block_key
         )
-        self.out = linear(size, event_size, scale=0.1, key=out_key)
+        out_size = event_size // event_shape[0] * (out_channels or event_shape[0])
+        self.out = linear(size, out_size, scale=0.1, key=out_key)
         self.activation = activation_function(config.activation)
 
     def __call__(
@@ -81,11 +83,16 @@ class MLPDenoiser(AbstractDenoiserNetwork):
         embedding = self.embedding(level, condition)
         h = apply_linear(self.into, x.ravel().astype(self.into.weight.dtype))
         h = self.activation(self.blocks(h, embedding))
-        return apply_linear(self.out, h).reshape(x.shape).astype(dtype)
+        return apply_linear(self.out, h).reshape(-1, *x.shape[1:]).astype(dtype)
 
 
 @make_denoiser.register
 def _(
-    config: MLPDenoiserConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
+    config: MLPDenoiserConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int,
+    out_channels: int | None = None,
+    key: Key[Array, ""],
 ) -> AbstractDenoiserNetwork:
-    return MLPDenoiser(config, event_shape, condition_size=condition_size, key=key)
+    return MLPDenoiser(config, event_shape, condition_size=condition_size, out_channels=out_channels, key=key)

@@ -175,7 +175,13 @@ class MMDiT(AbstractDenoiserNetwork):
     condition_size: int = eqx.field(static=True)
 
     def __init__(
-        self, config: MMDiTConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
+        self,
+        config: MMDiTConfig,
+        event_shape: tuple[int, ...],
+        *,
+        condition_size: int,
+        out_channels: int | None = None,
+        key: Key[Array, ""],
     ):
         """Random weights; the output is zero at first.
 
@@ -183,6 +189,7 @@ class MMDiT(AbstractDenoiserNetwork):
             config: its sizes.
             event_shape: (channels, height, width), the sides divisible by the patch size.
             condition_size: length of the condition vector, which begins with the tokens.
+            out_channels: channels of the output; None: those of the image.
             key: randomness of the weights.
 
         Raises:
@@ -208,7 +215,9 @@ class MMDiT(AbstractDenoiserNetwork):
         )
         self.last = MMDiTBlock(config, is_last=True, key=keys[4])
         self.modulation = linear(size, 2 * size, scale=0.0, key=keys[5])
-        self.out = linear(size, patch_numbers, scale=0.0, key=keys[6])
+        self.out = linear(
+            size, (out_channels or event_shape[0]) * config.patch_size**2, scale=0.0, key=keys[6]
+        )
         self.config = config
         self.event_shape = tuple(event_shape)
         self.condition_size = condition_size
@@ -238,9 +247,14 @@ class MMDiT(AbstractDenoiserNetwork):
 
 @make_denoiser.register
 def _(
-    config: MMDiTConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
+    config: MMDiTConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int,
+    out_channels: int | None = None,
+    key: Key[Array, ""],
 ) -> AbstractDenoiserNetwork:
-    return MMDiT(config, event_shape, condition_size=condition_size, key=key)
+    return MMDiT(config, event_shape, condition_size=condition_size, out_channels=out_channels, key=key)
 
 
 def _unit_rms(

@@ -16,10 +16,10 @@ def to_patches(x: Float[Array, "channels height width"], size: int) -> Float[Arr
 def from_patches(
     h: Float[Array, "tokens numbers"], size: int, event_shape: tuple[int, ...]
 ) -> Float[Array, "channels height width"]:
-    """Patches, each as (rows, columns, channels), at their places in an image of `event_shape`."""
-    channels, height, width = event_shape
-    h = h.reshape(height // size, width // size, size, size, channels)
-    return h.transpose(4, 0, 2, 1, 3).reshape(event_shape)
+    """Patches, each as (rows, columns, channels), at their places in an image as large as one of `event_shape`."""
+    _, height, width = event_shape
+    h = h.reshape(height // size, width // size, size, size, -1)
+    return h.transpose(4, 0, 2, 1, 3).reshape(-1, height, width)
 
 
 def grid_of(config: PatchTransformerConfig, event_shape: tuple[int, ...]) -> tuple[int, int]:

@@ -107,7 +107,13 @@ class UViT(AbstractDenoiserNetwork):
     condition_size: int = eqx.field(static=True)
 
     def __init__(
-        self, config: UViTConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
+        self,
+        config: UViTConfig,
+        event_shape: tuple[int, ...],
+        *,
+        condition_size: int,
+        out_channels: int | None = None,
+        key: Key[Array, ""],
     ):
         """Random weights; the output starts at zero but for a little.
 
@@ -115,6 +121,7 @@ class UViT(AbstractDenoiserNetwork):
             config: its sizes.
             event_shape: (channels, height, width), the sides divisible by the patch size.
             condition_size: length of the condition vector; 0: unconditional.
+            out_channels: channels of the output; None: those of the image.
             key: randomness of the weights.
 
         Raises:
@@ -144,8 +151,9 @@ class UViT(AbstractDenoiserNetwork):
         self.middle = UViTBlock(config, has_skip=False, key=keys[5])
         self.second = half(True, keys[6])
         self.norm = eqx.nn.LayerNorm(size)
-        self.out = linear(size, patch_numbers, key=keys[7])
-        self.smooth = conv2d(event_shape[0], event_shape[0], scale=_SMALL, key=keys[8])
+        channels = out_channels or event_shape[0]
+        self.out = linear(size, channels * config.patch_size**2, key=keys[7])
+        self.smooth = conv2d(channels, channels, scale=_SMALL, key=keys[8])
         self.config = config
         self.event_shape = tuple(event_shape)
         self.condition_size = condition_size
@@ -185,6 +193,11 @@ class UViT(AbstractDenoiserNetwork):
 
 @make_denoiser.register
 def _(
-    config: UViTConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
+    config: UViTConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int,
+    out_channels: int | None = None,
+    key: Key[Array, ""],
 ) -> AbstractDenoiserNetwork:
-    return UViT(config, event_shape, condition_size=condition_size, key=key)
+    return UViT(config, event_shape, condition_size=condition_size, out_channels=out_channels, key=key)

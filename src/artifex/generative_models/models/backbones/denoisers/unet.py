@@ -56,7 +56,13 @@ class UNet(AbstractDenoiserNetwork):
     condition_size: int = eqx.field(static=True)
 
     def __init__(
-        self, config: UNetConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
+        self,
+        config: UNetConfig,
+        event_shape: tuple[int, ...],
+        *,
+        condition_size: int,
+        out_channels: int | None = None,
+        key: Key[Array, ""],
     ):
         """Random weights; the output starts at zero but for a little.
 
@@ -64,6 +70,7 @@ class UNet(AbstractDenoiserNetwork):
             config: its sizes.
             event_shape: (channels, height, width) or (channels, length), the sides divisible by 2^(levels - 1).
             condition_size: length of the condition vector; 0: unconditional.
+            out_channels: channels of the output; None: those of the image.
             key: randomness of the weights.
 
         Raises:
@@ -134,7 +141,9 @@ class UNet(AbstractDenoiserNetwork):
         )
         self.upsample = tuple(resample(i, False, keys["up"]) for i in range(1, len(widths)))
         self.norm = unet_norm(config, widths[0])
-        self.out = conv2d(widths[0], event_shape[0], kernel_size=kernel, scale=0.1, key=keys["out"])
+        self.out = conv2d(
+            widths[0], out_channels or event_shape[0], kernel_size=kernel, scale=0.1, key=keys["out"]
+        )
         self.config = config
         self.event_shape = tuple(event_shape)
         self.condition_size = condition_size
@@ -174,14 +183,19 @@ class UNet(AbstractDenoiserNetwork):
         for index, blocks in reversed([*enumerate(self.up)]):
             h = blocks.up(h, skips[index], embedding, tokens)
             h = h if index == 0 else resampled(self.upsample[index - 1], h)
-        return self.out(jax.nn.silu(self.norm(h))).reshape(x.shape).astype(dtype)
+        return self.out(jax.nn.silu(self.norm(h))).reshape(-1, *x.shape[1:]).astype(dtype)
 
 
 @make_denoiser.register
 def _(
-    config: UNetConfig, event_shape: tuple[int, ...], *, condition_size: int, key: Key[Array, ""]
+    config: UNetConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int,
+    out_channels: int | None = None,
+    key: Key[Array, ""],
 ) -> AbstractDenoiserNetwork:
-    return UNet(config, event_shape, condition_size=condition_size, key=key)
+    return UNet(config, event_shape, condition_size=condition_size, out_channels=out_channels, key=key)
 
 
 def _check_shape(config: UNetConfig, event_shape: tuple[int, ...]) -> None:
