@@ -25,7 +25,7 @@ from artifex.generative_models.models.backbones import condition_vector
 from artifex.generative_models.models.backbones.denoisers import AbstractDenoiserNetwork, make_denoiser
 from artifex.generative_models.models.diffusion.bridges import Bridge
 from artifex.generative_models.models.diffusion.couplings import couple_batch
-from artifex.generative_models.models.diffusion.model import spherical_interpolation
+from artifex.generative_models.models.diffusion.latents import spherical_interpolation
 from artifex.generative_models.models.diffusion.paths import make_path
 from artifex.generative_models.models.diffusion.times import draw_times_batch
 
