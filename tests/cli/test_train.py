@@ -113,6 +113,17 @@ class TestNames:
         assert result.code == 0
         assert "--model.likelihood.num-levels INT" in result.out and "(default: 17)" in result.out
 
+    def test_a_part_that_is_trained_first_has_flags_of_its_own(self, call):
+        result = call("train", "latent_diffusion_fashion", "--help")
+        assert result.code == 0
+        for flag in (
+            "--pretraining.num-steps",
+            "--training.num-steps",
+            "--model.autoencoder.latent-channels",
+        ):
+            assert f"{flag} INT" in result.out
+        assert "--pretraining" not in call("train", "vae_digits", "--help").out
+
     def test_help_without_a_name_explains(self, call):
         result = call("train", "--help")
         assert result.code == 0

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from artifex.generative_models.core.configuration import (
+    AutoencoderKLConfig,
     BernoulliConfig,
     BottomUpInferenceConfig,
     BoundConfig,
@@ -31,6 +32,7 @@ from artifex.generative_models.core.configuration import (
     GaussianMixturePriorConfig,
     HierarchicalVAEConfig,
     ImportanceWeightedConfig,
+    LatentDiffusionConfig,
     LearnedRangeVarianceConfig,
     LevelTimesConfig,
     LinearScheduleConfig,
@@ -72,12 +74,14 @@ class Entry:
         binary: whether its data are 0 and 1; else they are multiples of 1/16 from 0 to 1. Tokens are integers.
         fit_steps: training steps in which it shall learn 8 examples.
         fit_metric: the metric that must fall then.
+        decodes_condition: whether the condition changes what latents are decoded to; else it changes samples.
     """
 
     config: ModelConfig
     binary: bool = True
     fit_steps: int = 300
     fit_metric: str = "loss"
+    decodes_condition: bool = True
 
     @property
     def dtype(self) -> Any:
@@ -103,6 +107,7 @@ _HIERARCHICAL: dict[str, Any] = {
     "hidden_sizes": (16,),
 }
 _QUANTIZED: dict[str, Any] = {**_CONV, "prior": CodePriorConfig(hidden_size=8, num_layers=1, num_heads=2)}
+_AUTOENCODER: dict[str, Any] = {"event_shape": _SHAPE, "channels": (8, 12), "latent_channels": 2}
 _DENOISER: dict[str, Any] = {
     "event_shape": _SHAPE,
     "network": MLPDenoiserConfig(hidden_size=16, num_layers=2),
@@ -156,6 +161,7 @@ TABLE: dict[str, Entry] = {
     "vqvae_fsq": Entry(
         VQVAEConfig(**_QUANTIZED, quantizer=FSQConfig(levels=(4, 3, 3)), likelihood=BernoulliConfig())
     ),
+    "autoencoder_kl": Entry(AutoencoderKLConfig(**_AUTOENCODER), binary=False, fit_steps=100),
     "ddpm": Entry(DDPMConfig(**_DENOISER, path=DDPMPathConfig(num_steps=20, beta_end=0.5))),
     "ddpm_learned_variance_self_conditioning": Entry(
         DDPMConfig(
@@ -231,12 +237,33 @@ TABLE: dict[str, Entry] = {
     "uniform_diffusion": Entry(
         UniformDiffusionConfig(**_TOKENS, network=TokenMLPConfig(hidden_size=16, num_layers=2))
     ),
+    "latent_diffusion_labels": Entry(
+        LatentDiffusionConfig(
+            event_shape=_SHAPE,
+            num_classes=3,
+            autoencoder=AutoencoderKLConfig(
+                event_shape=_SHAPE, channels=(8,), latent_channels=1, has_middle_attention=False
+            ),
+            diffusion=DDIMConfig(**_DENOISER, num_classes=3, condition_dropout=0.2, guidance_scale=2.0),
+        ),
+        binary=False,
+        decodes_condition=False,
+    ),
 }
+
+
+def new_model(entry: Entry, *, key: Any) -> Any:
+    """A new model; a part that is to be trained before it is there, as good as trained."""
+    model = create_model(entry.config, key=key)
+    part = entry.config.pretrained_part
+    if part is None:
+        return model
+    return model.with_pretrained(create_model(part, key=key), **batch(entry, 16), key=key)
 
 
 def make(entry: Entry, *, seed: int = 0) -> Any:
     """The model with every trainable leaf moved away from its start, so that no zero initialisation hides a path."""
-    trainable, rest = partition_trainable(create_model(entry.config, key=jax.random.key(seed)))
+    trainable, rest = partition_trainable(new_model(entry, key=jax.random.key(seed)))
     rng = np.random.default_rng(seed)  # NumPy: JAX would compile for each shape
     moved = jax.tree.map(
         lambda leaf: jnp.asarray(np.asarray(leaf) + 0.02 * rng.normal(size=leaf.shape), leaf.dtype), trainable

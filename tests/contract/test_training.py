@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from tests.contract.table import batch
+from tests.contract.table import batch, new_model
 
 from artifex.generative_models.core.configuration import (
     AdamConfig,
@@ -138,7 +138,7 @@ def test_fits_eight_points(entry, given, key):
         steps_per_dispatch=entry.fit_steps // 10,
         mesh=MeshConfig(data=1),
     )
-    result = fit(create_model(entry.config, key=key), given, config, key=key, progress=False)
+    result = fit(new_model(entry, key=key), given, config, key=key, progress=False)
     values = [record[entry.fit_metric] for record in result.records]
     assert np.isfinite(values).all()
     assert values[-1] < values[0] - 0.1 * abs(values[0]), values

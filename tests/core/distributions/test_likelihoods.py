@@ -5,14 +5,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from artifex.generative_models.core.configuration import (
     BernoulliConfig,
     ConfigError,
     DiscretizedLogisticConfig,
+    LaplaceConfig,
     NormalConfig,
 )
-from artifex.generative_models.core.distributions import make_likelihood
+from artifex.generative_models.core.distributions import laplace, make_likelihood
 
 EVENT_SHAPE = (2, 3, 1)
 CASES = {
@@ -20,6 +22,9 @@ CASES = {
     "normal, fixed": (NormalConfig(scale=0.3), 1, 0),
     "normal, learned": (NormalConfig(scale=0.3, scale_source="learned"), 1, 1),
     "normal, predicted": (NormalConfig(scale=0.3, scale_source="predicted"), 2, 0),
+    "laplace, fixed": (LaplaceConfig(scale=0.3), 1, 0),
+    "laplace, learned": (LaplaceConfig(scale=0.3, scale_source="learned"), 1, 1),
+    "laplace, predicted": (LaplaceConfig(scale=0.3, scale_source="predicted"), 2, 0),
     "logistic, learned": (DiscretizedLogisticConfig(num_levels=5, scale_source="learned"), 1, 1),
     "logistic, predicted": (DiscretizedLogisticConfig(num_levels=5), 2, 0),
 }
@@ -54,6 +59,18 @@ def test_shapes_gradients_and_means(name, key):
         assert (leaf != 0).any()
 
 
+def test_laplace_is_scipys(key):
+    """At a fixed scale b the negative log-density is |x - m| / b + log 2b, summed; samples have this scale."""
+    rng = np.random.default_rng(0)
+    mean, x = rng.normal(size=(2, *EVENT_SHAPE))
+    log_prob = make_likelihood(LaplaceConfig(scale=0.4), EVENT_SHAPE)(jnp.asarray(mean)).log_prob(
+        jnp.asarray(x)
+    )
+    np.testing.assert_allclose(log_prob, scipy.stats.laplace(mean, 0.4).logpdf(x).sum(), rtol=1e-5)
+    samples = laplace(jnp.ones(2), 0.4).sample(seed=key, sample_shape=(20_000,))
+    assert abs(float(jnp.abs(samples - 1).mean()) - 0.4) < 4 * 0.4 / np.sqrt(40_000)
+
+
 def test_scales_start_where_the_config_says():
     """Learned and predicted ones, small and large."""
     for scale in (0.01, 0.3, 500.0):
@@ -77,6 +94,8 @@ def test_wrong_configs_name_the_field():
         DiscretizedLogisticConfig(low=1.0, high=0.0)
     with pytest.raises(ConfigError, match="`scale` must exceed `min_scale`"):
         NormalConfig(scale=1e-4, scale_source="learned")
+    with pytest.raises(ConfigError, match="`scale` must exceed `min_scale`"):
+        LaplaceConfig(scale=1e-4, scale_source="predicted")
     with pytest.raises(ConfigError, match="scale: must be greater than 0"):
         NormalConfig(scale=0.0)
     with pytest.raises(ConfigError, match="num_levels"):

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import ModelConfig
 from artifex.generative_models.core.finite import check_finite
+from artifex.generative_models.core.pretraining import check_has_pretrained
 from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.random import check_key, example_keys
 
@@ -80,6 +81,7 @@ class AbstractGenerativeModel(eqx.Module):
             step: training step, for weights that change during training; None: as at the end of training.
         """
         check_key(key)
+        check_has_pretrained(self)
         x, condition = checked_batch(self.config, x, condition)
         last = jnp.iinfo(jnp.int32).max
         return _loss(self, x, condition, key, jnp.asarray(last if step is None else step, jnp.int32))
@@ -148,6 +150,7 @@ class AbstractLatentModel(AbstractGenerativeModel):
 
     def decode(self, z: Arrays, condition: Arrays | None = None) -> PyTree[Array]:
         """Means of the examples that a batch of latents stands for, shape `(batch, *event_shape)`."""
+        check_has_pretrained(self)
         z = jax.tree.map(jnp.asarray, z)
         return _decode(self, z, conditions_for(self.config, condition, _batch_size(z)))
 
@@ -177,6 +180,7 @@ class AbstractLatentModel(AbstractGenerativeModel):
         """
         if num_steps < 2:
             raise ValueError(f"`num_steps` counts both ends, so at least 2; got {num_steps}")
+        check_has_pretrained(self)
         start, condition = checked_batch(self.config, start, condition)
         end, _ = checked_batch(self.config, end, condition)
         if _batch_size(start) != _batch_size(end):
@@ -217,6 +221,7 @@ def map_examples(
         key: one key, split by example; None: `method` gets None.
         options: static arguments; each new value compiles once.
     """
+    check_has_pretrained(model)
     x, condition = checked_batch(model.config, x, condition)
     if key is not None:
         check_key(key)
@@ -248,6 +253,7 @@ def generate_examples(
         FloatingPointError: an example is not finite; inside of a trace that is not checked.
     """
     check_key(key)
+    check_has_pretrained(model)
     for name, size in (("n_samples", n_samples), ("chunk_size", chunk_size)):
         if size is None and name == "chunk_size":
             continue

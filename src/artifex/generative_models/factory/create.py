@@ -1,8 +1,9 @@
 """`create_model`: the one way from a config to a model."""
 
+import dataclasses
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ def create_model(config: ModelConfig | Mapping[str, Any] | str | os.PathLike, *,
     """
     check_key(key)
     config = _as_model_config(config)
-    _import_family(type(config))
+    for part in _model_configs(config):
+        _import_family(type(part))
     return model_builder(type(config))(config, key=key)
 
 
@@ -50,6 +52,15 @@ def _as_model_config(config: Any) -> ModelConfig:
     raise TypeError(
         f"`config` must be a model config, a mapping, a path or a preset's name; got {type(config).__name__}"
     )
+
+
+def _model_configs(config: ModelConfig) -> Iterator[ModelConfig]:
+    """A model's config, and those of models that are its parts, which may belong to other families."""
+    yield config
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, ModelConfig):
+            yield from _model_configs(value)
 
 
 def _import_family(config_class: type[ModelConfig]) -> None:

@@ -1,5 +1,6 @@
 """All configs of the library. Nothing here imports JAX, so the command line can read configs quickly."""
 
+from artifex.generative_models.core.configuration.autoencoders import SpatialAutoencoderConfig
 from artifex.generative_models.core.configuration.base import (
     Config,
     ConfigError,
@@ -61,6 +62,7 @@ from artifex.generative_models.core.configuration.diffusion import (
     IndependentCouplingConfig,
     KarrasSpacingConfig,
     LangevinSamplerConfig,
+    LatentDiffusionConfig,
     LeadingSpacingConfig,
     LearnedRangeVarianceConfig,
     LevelConfig,
@@ -129,6 +131,7 @@ from artifex.generative_models.core.configuration.experiment import Experiment
 from artifex.generative_models.core.configuration.likelihoods import (
     BernoulliConfig,
     DiscretizedLogisticConfig,
+    LaplaceConfig,
     LikelihoodConfig,
     NormalConfig,
 )
@@ -186,6 +189,7 @@ from artifex.generative_models.core.configuration.toys import (
 )
 from artifex.generative_models.core.configuration.training import TrainingConfig
 from artifex.generative_models.core.configuration.vae import (
+    AutoencoderKLConfig,
     BottomUpInferenceConfig,
     CapacityConfig,
     ElboConfig,

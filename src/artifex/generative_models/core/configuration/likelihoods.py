@@ -47,6 +47,28 @@ class NormalConfig(LikelihoodConfig):
             _check_start(self.scale, self.min_scale)
 
 
+@config("laplace")
+class LaplaceConfig(LikelihoodConfig):
+    """Real entries with Laplace noise: at a fixed scale, training lowers the mean absolute error.
+
+    Attributes:
+        scale: scale b of the noise, whose mean absolute value it is: its value, or where a learned one starts.
+        scale_source: "fixed": always `scale`; "learned": one number for all entries, a parameter;
+            "predicted": one for each entry, from the network.
+        min_scale: lower limit of a learned or predicted scale; without one a perfect fit has infinite density.
+    """
+
+    support: ClassVar[str] = "real"
+
+    scale: PositiveFloat = 1.0
+    scale_source: Literal["fixed", "learned", "predicted"] = "fixed"
+    min_scale: PositiveFloat = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.scale_source != "fixed":
+            _check_start(self.scale, self.min_scale)
+
+
 @config("discretized_logistic")
 class DiscretizedLogisticConfig(LikelihoodConfig):
     """Entries on a grid, as 8-bit images are (Salimans et al. 2017, arXiv:1701.05517, equation 2).

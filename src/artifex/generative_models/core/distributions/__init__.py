@@ -9,9 +9,11 @@ from artifex.generative_models.core.distributions.events import (
     bernoulli,
     categorical,
     discretized_logistic,
+    laplace,
     mixture,
     normal,
     normal_from_output,
 )
+from artifex.generative_models.core.distributions.laplace import Laplace
 from artifex.generative_models.core.distributions.likelihoods import AbstractLikelihood, make_likelihood
 from artifex.generative_models.core.distributions.logistic import DiscretizedLogistic

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from artifex.generative_models.core.distributions.bernoulli import Bernoulli
+from artifex.generative_models.core.distributions.laplace import Laplace
 from artifex.generative_models.core.distributions.logistic import DiscretizedLogistic
 
 
@@ -25,6 +26,19 @@ def normal(
     -2.7568
     """
     return _event(distrax.Normal(loc, _like(scale, loc, "scale")), batch_ndims)
+
+
+def laplace(
+    loc: Float[Array, "..."], scale: Float[Array, "..."] | float, *, batch_ndims: int = 0
+) -> distrax.Distribution:
+    """Independent Laplace entries, with density `exp(-|x - loc| / scale) / (2 scale)` each.
+
+    Args:
+        loc: means.
+        scale: mean absolute deviations, positive: of the same shape, or one for all entries.
+        batch_ndims: so many leading axes stay batch axes.
+    """
+    return _event(Laplace(loc, _like(scale, loc, "scale")), batch_ndims)
 
 
 def normal_from_output(

@@ -13,10 +13,16 @@ from jaxtyping import Array, Float
 from artifex.generative_models.core.configuration import (
     BernoulliConfig,
     DiscretizedLogisticConfig,
+    LaplaceConfig,
     LikelihoodConfig,
     NormalConfig,
 )
-from artifex.generative_models.core.distributions.events import bernoulli, discretized_logistic, normal
+from artifex.generative_models.core.distributions.events import (
+    bernoulli,
+    discretized_logistic,
+    laplace,
+    normal,
+)
 
 
 class AbstractLikelihood(eqx.Module):
@@ -115,6 +121,27 @@ class NormalLikelihood(AbstractLikelihood):
         return _with_zero_scales(mean, self.num_parameters)
 
 
+class LaplaceLikelihood(AbstractLikelihood):
+    """The output holds means, and scales if they are predicted."""
+
+    event_shape: tuple[int, ...] = eqx.field(static=True)
+    num_parameters: int = eqx.field(static=True)
+    scale: Scale
+
+    def __init__(self, config: LaplaceConfig, event_shape: tuple[int, ...]):
+        self.event_shape = event_shape
+        self.scale = Scale(config.scale, config.min_scale, config.scale_source)
+        self.num_parameters = self.scale.num_parameters
+
+    def __call__(self, output: Float[Array, "..."]) -> distrax.Distribution:
+        """Independent Laplace entries."""
+        return laplace(*self.scale.split(output))
+
+    def output_for_mean(self, mean: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The mean itself, with the scale at its start."""
+        return _with_zero_scales(mean, self.num_parameters)
+
+
 class DiscretizedLogisticLikelihood(AbstractLikelihood):
     """The output holds locations in units of the data, and scales if they are predicted."""
 
@@ -164,6 +191,11 @@ def _(config: BernoulliConfig, event_shape: tuple[int, ...]) -> AbstractLikeliho
 @make_likelihood.register
 def _(config: NormalConfig, event_shape: tuple[int, ...]) -> AbstractLikelihood:
     return NormalLikelihood(config, event_shape)
+
+
+@make_likelihood.register
+def _(config: LaplaceConfig, event_shape: tuple[int, ...]) -> AbstractLikelihood:
+    return LaplaceLikelihood(config, event_shape)
 
 
 @make_likelihood.register

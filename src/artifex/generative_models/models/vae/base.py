@@ -10,7 +10,11 @@ import jax
 from jaxtyping import Array, Float, Key, PyTree
 
 from artifex.generative_models.core.arrays import Arrays
-from artifex.generative_models.core.configuration import HierarchicalVAEConfig, VAEConfig
+from artifex.generative_models.core.configuration import (
+    AutoencoderKLConfig,
+    HierarchicalVAEConfig,
+    VAEConfig,
+)
 from artifex.generative_models.core.distributions import AbstractLikelihood
 from artifex.generative_models.core.examples import value_range
 from artifex.generative_models.core.models import (
@@ -32,7 +36,7 @@ _CHUNK_SIZE = 32
 
 
 @value_range.register
-def _(config: VAEConfig | HierarchicalVAEConfig) -> tuple[float, float] | None:
+def _(config: VAEConfig | HierarchicalVAEConfig | AutoencoderKLConfig) -> tuple[float, float] | None:
     return value_range(config.likelihood)
 
 
@@ -47,7 +51,7 @@ class AbstractVAE(AbstractDensityModel, AbstractLatentModel):
     log_prob_kind: ClassVar[str] = "lower bound"
 
     # Narrower than in the base, which is safe for a field that never changes.
-    config: eqx.AbstractVar[VAEConfig | HierarchicalVAEConfig]  # pyright: ignore[reportIncompatibleVariableOverride]
+    config: eqx.AbstractVar[VAEConfig | HierarchicalVAEConfig | AutoencoderKLConfig]  # pyright: ignore[reportIncompatibleVariableOverride]
     decoder: eqx.AbstractVar[Callable[..., Array]]
     likelihood: eqx.AbstractVar[AbstractLikelihood]
     objective: eqx.AbstractVar[AbstractObjective]

@@ -96,7 +96,7 @@ def elbo_terms(
 
 
 def kl_to_prior(
-    posterior: distrax.Distribution, prior: distrax.Distribution, z: Float[Array, " latent"]
+    posterior: distrax.Distribution, prior: distrax.Distribution, z: Float[Array, "*latent"]
 ) -> Float[Array, ""]:
     """KL(posterior || prior) in nats: in closed form for a Gaussian prior, by the sample `z` for any other."""
     if isinstance(prior, distrax.Independent) and isinstance(prior.distribution, distrax.Normal):
@@ -105,7 +105,7 @@ def kl_to_prior(
 
 
 def log_ratio(
-    p: distrax.Distribution, q: distrax.Distribution, z: Float[Array, " latent"]
+    p: distrax.Distribution, q: distrax.Distribution, z: Float[Array, "*latent"]
 ) -> Float[Array, ""]:
     """`log p(z) - log q(z)`, in nats."""
     return jnp.subtract(p.log_prob(z), q.log_prob(z))

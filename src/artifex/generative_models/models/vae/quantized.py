@@ -142,6 +142,14 @@ class VQVAE(AbstractDensityModel, AbstractLatentModel):
         codes = self.quantizer.encode((1 - weight) * start_z + weight * end_z)
         return self._decode_one(codes, condition)
 
+    def _encode_grid_one(
+        self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
+    ) -> Float[Array, "channels h w"]:
+        return self._embedding_one(x, condition)
+
+    def _decode_grid_one(self, grid: Float[Array, "channels h w"], condition: Array | None) -> Array:
+        return self._decode_one(self.quantizer.encode(grid), condition)
+
     def _generated_likelihood_one(
         self, condition: Array | None, *, key: Key[Array, ""]
     ) -> tuple[distrax.Distribution, Key[Array, ""]]:

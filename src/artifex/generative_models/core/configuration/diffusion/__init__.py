@@ -15,6 +15,7 @@ from artifex.generative_models.core.configuration.diffusion.couplings import (
 )
 from artifex.generative_models.core.configuration.diffusion.guidance import GuidanceConfig
 from artifex.generative_models.core.configuration.diffusion.interpolants import StochasticInterpolantConfig
+from artifex.generative_models.core.configuration.diffusion.latent import LatentDiffusionConfig
 from artifex.generative_models.core.configuration.diffusion.levels import (
     LevelConfig,
     LogSNRLevelConfig,

@@ -7,6 +7,7 @@ from artifex.generative_models.core.configuration.vae.hierarchical import (
     HierarchicalVAEConfig,
     LadderInferenceConfig,
 )
+from artifex.generative_models.core.configuration.vae.kl import AutoencoderKLConfig
 from artifex.generative_models.core.configuration.vae.objectives import (
     CapacityConfig,
     ElboConfig,

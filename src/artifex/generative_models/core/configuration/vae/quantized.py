@@ -1,10 +1,15 @@
 """Configs of VAEs with discrete latents: quantizers, the prior over codes, and the model."""
 
+import abc
 import math
 from typing import Annotated
 
 from pydantic import Field
 
+from artifex.generative_models.core.configuration.autoencoders import (
+    SpatialAutoencoderConfig,
+    check_image_shape,
+)
 from artifex.generative_models.core.configuration.base import Config, config
 from artifex.generative_models.core.configuration.fields import (
     Fraction,
@@ -12,15 +17,19 @@ from artifex.generative_models.core.configuration.fields import (
     PositiveInt,
 )
 from artifex.generative_models.core.configuration.likelihoods import LikelihoodConfig, NormalConfig
-from artifex.generative_models.core.configuration.models import ModelConfig
 from artifex.generative_models.core.configuration.networks import ConvDecoderConfig, ConvEncoderConfig
 
 NumCodes = Annotated[int, Field(ge=2)]
 
 
 @config()
-class QuantizerConfig(Config):
+class QuantizerConfig(Config, abc.ABC):
     """A finite set of vectors, and how it is learned."""
+
+    @property
+    @abc.abstractmethod
+    def vector_size(self) -> int:
+        """Length of a vector."""
 
 
 @config("vector")
@@ -40,6 +49,11 @@ class VectorQuantizerConfig(QuantizerConfig):
     commitment_weight: NonNegativeFloat = 0.25
     decay: Fraction = 0.95
     restart_fraction: Fraction = 0.25
+
+    @property
+    def vector_size(self) -> int:
+        """Length of a vector."""
+        return self.embedding_size
 
 
 @config("residual")
@@ -62,6 +76,11 @@ class ResidualQuantizerConfig(QuantizerConfig):
     decay: Fraction = 0.95
     restart_fraction: Fraction = 0.25
 
+    @property
+    def vector_size(self) -> int:
+        """Length of a vector."""
+        return self.embedding_size
+
 
 @config("fsq")
 class FSQConfig(QuantizerConfig):
@@ -78,6 +97,11 @@ class FSQConfig(QuantizerConfig):
     def num_codes(self) -> int:
         """Size of the implicit codebook."""
         return math.prod(self.levels)
+
+    @property
+    def vector_size(self) -> int:
+        """Length of a vector: one channel for each entry of `levels`."""
+        return len(self.levels)
 
 
 @config("transformer")
@@ -102,7 +126,7 @@ class CodePriorConfig(Config):
 
 
 @config("vqvae")
-class VQVAEConfig(ModelConfig):
+class VQVAEConfig(SpatialAutoencoderConfig):
     """Autoencoder of images through a grid of discrete codes, with a learned prior over them.
 
     Attributes:
@@ -121,12 +145,16 @@ class VQVAEConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.event_shape) != 3:
-            raise ValueError(
-                f"`event_shape` must be that of images (channels, height, width); got {self.event_shape}"
-            )
+        check_image_shape(self.event_shape)
         if len(self.encoder.channels) != len(self.decoder.channels):
             raise ValueError(
                 "`encoder.channels` and `decoder.channels` need equally many levels; got "
                 f"{self.encoder.channels} and {self.decoder.channels}"
             )
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Shape (channels, height, width) of one example's latents, before they are quantized."""
+        factor = 2 ** len(self.encoder.channels)
+        height, width = (-(-side // factor) for side in self.event_shape[1:])
+        return (self.quantizer.vector_size, height, width)

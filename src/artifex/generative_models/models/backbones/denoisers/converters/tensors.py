@@ -77,6 +77,18 @@ class Tensors:
             )
 
 
+# As attention's parts were called before version 0.15 of diffusers, in the files of many published models.
+_OLD_NAMES = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
+
+
+def new_name(name: str) -> str:
+    """The name of a tensor of diffusers since version 0.15."""
+    if ".attentions." in name:
+        for old, new in _OLD_NAMES.items():
+            name = name.replace(old, new)
+    return name
+
+
 def flat(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The same arrays with a prefix before their names."""
     return {f"{prefix}.{name}": array for name, array in arrays.items()}
@@ -109,12 +121,24 @@ def fill(
         ValueError: a weight is missing, has another shape, or belongs to no leaf.
     """
     structure = structure_of(config, event_shape, condition_size=condition_size)
+    return ConvertedNetwork(filled(structure, arrays), config, tuple(event_shape), condition_size)
+
+
+def filled(structure: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """A module with given weights, in float32, in place of shapes.
+
+    Args:
+        structure: the module, with shapes for arrays.
+        arrays: weights by the paths of its leaves.
+
+    Raises:
+        ValueError: a weight is missing, has another shape, or belongs to no leaf.
+    """
     left = dict(arrays)
     leaves = [_weight(name, leaf, left) for name, leaf in named_leaves(structure).items()]
     if left:
-        raise ValueError(f"the network of {config!r} has no place for {', '.join(sorted(left))}")
-    network = jax.tree.unflatten(jax.tree.structure(structure), leaves)
-    return ConvertedNetwork(network, config, tuple(event_shape), condition_size)
+        raise ValueError(f"{type(structure).__name__} has no place for {', '.join(sorted(left))}")
+    return jax.tree.unflatten(jax.tree.structure(structure), leaves)
 
 
 def _weight(name: str, leaf: Any, left: dict[str, np.ndarray]) -> Any:

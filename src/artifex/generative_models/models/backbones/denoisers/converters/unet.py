@@ -12,13 +12,12 @@ from artifex.generative_models.models.backbones.denoisers.converters.tensors imp
     Tensors,
     fill,
     flat,
+    new_name,
     structure_of,
 )
 from artifex.generative_models.models.backbones.denoisers.unet_levels import UNetLevel
 from artifex.generative_models.models.backbones.stack import Stack
 
-# As attention's parts were called before version 0.15, in the files of the published DDPMs.
-_OLD_NAMES = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
 _DOWN = {"DownBlock2D": False, "AttnDownBlock2D": True}
 _UP = {"UpBlock2D": False, "AttnUpBlock2D": True}
 
@@ -48,7 +47,7 @@ def unet_from_diffusers(settings: Mapping[str, Any], tensors: Mapping[str, np.nd
         class_embed_type=None,
         time_embedding_dim=None,
     )
-    given = Tensors({_new_name(name): array for name, array in tensors.items()})
+    given = Tensors({new_name(name): array for name, array in tensors.items()})
     config = _config(settings)
     channels, side = settings.get("in_channels", 3), settings["sample_size"]
     if settings.get("out_channels", 3) != channels:
@@ -73,13 +72,6 @@ def unet_from_diffusers(settings: Mapping[str, Any], tensors: Mapping[str, np.nd
         arrays |= flat(f"middle.{index}", _block(given, "mid_block", index))
     given.check_all_taken()
     return fill(config, event_shape, condition_size=condition_size, arrays=arrays)
-
-
-def _new_name(name: str) -> str:
-    if ".attentions." in name:
-        for old, new in _OLD_NAMES.items():
-            name = name.replace(old, new)
-    return name
 
 
 def _config(settings: Mapping[str, Any]) -> UNetConfig:
