@@ -19,6 +19,8 @@ from artifex.generative_models.core.configuration import (
     BoundConfig,
     CapacityConfig,
     CodePriorConfig,
+    ConsistencyConfig,
+    ContinuousConsistencyConfig,
     ConvDecoderConfig,
     ConvEncoderConfig,
     DDIMConfig,
@@ -37,6 +39,7 @@ from artifex.generative_models.core.configuration import (
     LevelTimesConfig,
     LinearScheduleConfig,
     MaskedDiffusionConfig,
+    MeanFlowConfig,
     MLPDecoderConfig,
     MLPDenoiserConfig,
     MLPEncoderConfig,
@@ -59,6 +62,7 @@ from artifex.generative_models.core.configuration import (
     VAEConfig,
     VampPriorConfig,
     VectorQuantizerConfig,
+    VPredictionConfig,
     VQVAEConfig,
 )
 from artifex.generative_models.core.trainable import partition_trainable
@@ -248,6 +252,38 @@ TABLE: dict[str, Entry] = {
         ),
         binary=False,
         decodes_condition=False,
+    ),
+    # The loss of a few-step model is a distance of its own outputs; what falls is that of its data from the examples.
+    "consistency": Entry(
+        ConsistencyConfig(**{**_DENOISER, "num_sampling_steps": 2}), binary=False, fit_metric="mse"
+    ),
+    "consistency_continuous": Entry(
+        ConsistencyConfig(
+            **{**_DENOISER, "num_sampling_steps": 1},
+            condition_shape=(2,),
+            prediction=VPredictionConfig(),
+            objective=ContinuousConsistencyConfig(warmup=LinearScheduleConfig(num_steps=100)),
+        ),
+        fit_metric="mse",
+    ),
+    "consistency_distilled_labels": Entry(
+        ConsistencyConfig(
+            **{**_DENOISER, "num_sampling_steps": 1},
+            num_classes=3,
+            teacher=DDIMConfig(**_DENOISER, num_classes=3, condition_dropout=0.2, guidance_scale=2.0),
+        ),
+        binary=False,
+    ),
+    "mean_flow_labels": Entry(
+        MeanFlowConfig(
+            **{**_DENOISER, "num_sampling_steps": 1},
+            num_classes=3,
+            condition_dropout=0.2,
+            guidance_scale=1.5,
+            guidance_mixing=0.2,
+        ),
+        binary=False,
+        fit_metric="mse",
     ),
 }
 
