@@ -192,10 +192,12 @@ class LatentDiffusion(AbstractLatentModel):
             keep_trajectory=keep_trajectory,
             chunk_size=chunk_size,
         )
-        stops = sampled.trajectory
-        trajectory = None if stops is None else self._decoded_stops(stops, condition, chunk_size)
         x = self._decoded_stops(sampled.x[:, None], condition, chunk_size)[:, 0]
-        return Sampled(x, trajectory, sampled.num_evaluations)
+        sampled = eqx.tree_at(lambda sampled: sampled.x, sampled, x)
+        if sampled.trajectory is None:
+            return sampled
+        stops = self._decoded_stops(sampled.trajectory, condition, chunk_size)
+        return eqx.tree_at(lambda sampled: sampled.trajectory, sampled, stops)
 
     def denoising(
         self, n_samples: int, *, key: Key[Array, ""], condition: Arrays | None = None, num_stops: int = 10
