@@ -1,5 +1,7 @@
 """Diffusion in the latents of an autoencoder that is trained first."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.core
@@ -86,7 +88,7 @@ class LatentDiffusion(AbstractLatentModel):
 
     def with_pretrained(
         self,
-        part: SpatialAutoencoder,
+        part: Any,
         x: Arrays,
         condition: Arrays | None = None,
         *,
