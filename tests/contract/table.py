@@ -26,6 +26,7 @@ from artifex.generative_models.core.configuration import (
     DDIMConfig,
     DDPMConfig,
     DDPMPathConfig,
+    DiscreteConsistencyConfig,
     DiscretizedLogisticConfig,
     DiTConfig,
     EDMConfig,
@@ -254,8 +255,13 @@ TABLE: dict[str, Entry] = {
         decodes_condition=False,
     ),
     # The loss of a few-step model is a distance of its own outputs; what falls is that of its data from the examples.
+    # A wide gap, as the difference of outputs at two times, divided by it, would show the round-off of both.
     "consistency": Entry(
-        ConsistencyConfig(**{**_DENOISER, "num_sampling_steps": 2}), binary=False, fit_metric="mse"
+        ConsistencyConfig(
+            **{**_DENOISER, "num_sampling_steps": 2}, objective=DiscreteConsistencyConfig(gap=0.25)
+        ),
+        binary=False,
+        fit_metric="mse",
     ),
     "consistency_continuous": Entry(
         ConsistencyConfig(
@@ -281,6 +287,7 @@ TABLE: dict[str, Entry] = {
             condition_dropout=0.2,
             guidance_scale=1.5,
             guidance_mixing=0.2,
+            adaptive_power=0.5,
         ),
         binary=False,
         fit_metric="mse",

@@ -10,6 +10,7 @@ from tests.models.diffusion.exact import exact_flow, two_gaussians
 from artifex.generative_models.core.configuration import (
     AdamConfig,
     ConsistencyConfig,
+    ConsistencySamplerConfig,
     ContinuousConsistencyConfig,
     DataPredictionConfig,
     DDIMSamplerConfig,
@@ -290,6 +291,10 @@ class TestModel:
             ConsistencyConfig(prediction=DataPredictionConfig())
         with pytest.raises(ValueError, match="`sampler` of a consistency model must be"):
             ConsistencyConfig(sampler=DDIMSamplerConfig())
+        with pytest.raises(ValueError, match="`sampler` of a diffusion model must be one that follows"):
+            FlowMatchingConfig(sampler=ConsistencySamplerConfig())
+        with pytest.raises(ValueError, match="ConsistencySampler needs a consistency model"):
+            exact_flow().sample(1, key=key, sampler="consistency")
         with pytest.raises(ValueError, match="without fresh noise"):
             DiscreteConsistencyConfig(solver=DDIMSamplerConfig(eta=0.5))
         with pytest.raises(ValueError, match="`teacher` must have the model's `event_shape`"):
