@@ -20,7 +20,6 @@ from artifex.generative_models.core.configuration import (
     ExponentialScheduleConfig,
     FlowMatchingConfig,
     GuidanceConfig,
-    HeunSamplerConfig,
     LinearPathConfig,
     LinearScheduleConfig,
     LogNormalSigmaTimesConfig,
@@ -32,10 +31,10 @@ from artifex.generative_models.core.configuration import (
     VPredictionConfig,
     WarmupCosineScheduleConfig,
 )
-from artifex.generative_models.core.sampling import DDIMSampler, Estimate
+from artifex.generative_models.core.sampling import DDIMSampler, Estimate, HeunSampler
 from artifex.generative_models.factory import create_model
 from artifex.generative_models.models.diffusion.consistency import on_path
-from artifex.generative_models.models.diffusion.consistency_objectives import make_objective
+from artifex.generative_models.models.diffusion.consistency_objectives import make_objective, solver_step
 from artifex.generative_models.models.diffusion.paths import make_path
 from artifex.generative_models.models.diffusion.predictions import make_prediction
 from artifex.generative_models.training import fit
@@ -81,7 +80,7 @@ def exact_output(path, prediction):
 def loss(config, output, denoise, path, prediction, x, t):
     """Alone."""
     given = (path, prediction, x, t)
-    return make_objective(config).loss(output, denoise, *given, step=STEP, key=jax.random.key(0))[0]
+    return make_objective(config).loss(output, denoise, *given, step=STEP)[0]
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -153,7 +152,7 @@ class TestObjectives:
             # Without the weight, about 1 / gap.
             return gap * float(loss(config, output, denoise, path, prediction, x, t))
 
-        for solver, order in ((DDIMSamplerConfig(), 2), (HeunSamplerConfig(), 3)):
+        for solver, order in (("ddim", 2), ("heun", 3)):
             far, near = distance(0.4, solver), distance(0.1, solver)
             assert np.log(far / near) / np.log(4.0) > order - 0.4
 
@@ -165,12 +164,24 @@ def _follow(path, denoise, x, times):
     return jax.lax.scan(step, x, (times[:-1], times[1:]))[0]
 
 
+def test_step_is_that_of_the_samplers():
+    """Also at the ends, where Heun's method is Euler's."""
+    path = make_path(TrigonometricPathConfig())
+    x, denoise = jnp.array([0.3, -1.1]), MIXTURE.denoiser(path)
+    for sampler in (DDIMSampler(), HeunSampler()):
+        for pair in ((0.7, 0.4), (1.0, 0.5), (0.2, 0.0)):
+            t, s = (jnp.float32(time) for time in pair)
+            expected = sampler.step(denoise, path, x, (), t, s, key=jax.random.key(0))[0]
+            ours = solver_step(denoise, path, x, t, s, is_second_order=isinstance(sampler, HeunSampler))
+            np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_discrete_loss_on_data_in_float64():
     """The paper's distance and weight, put together here; the teacherless trajectory is the example with its noise."""
     path, prediction = form("trig_edm")
     data, noise = jax.random.normal(jax.random.key(0), (2, 3))
     t = jnp.float32(0.6)
-    config = DiscreteConsistencyConfig(gap=0.25, huber=0.1, solver=DDIMSamplerConfig())
+    config = DiscreteConsistencyConfig(gap=0.25, huber=0.1, solver="ddim")
     output = lambda x, t: jnp.sin(x) * t  # noqa: E731
     x = path.alpha(t) * data + path.sigma(t) * noise
     ours = loss(config, output, lambda x, t: Estimate(data, noise), path, prediction, x, t)
@@ -295,8 +306,6 @@ class TestModel:
             FlowMatchingConfig(sampler=ConsistencySamplerConfig())
         with pytest.raises(ValueError, match="ConsistencySampler needs a consistency model"):
             exact_flow().sample(1, key=key, sampler="consistency")
-        with pytest.raises(ValueError, match="without fresh noise"):
-            DiscreteConsistencyConfig(solver=DDIMSamplerConfig(eta=0.5))
         with pytest.raises(ValueError, match="`teacher` must have the model's `event_shape`"):
             ConsistencyConfig(event_shape=(2,), teacher=FlowMatchingConfig(event_shape=(3,)))
 
@@ -322,6 +331,18 @@ def pair():
     ), trained
 
 
+def sizes(jaxpr):
+    """Of all arrays that a program computes, those of its parts too."""
+    for equation in jaxpr.eqns:
+        yield from (variable.aval.size for variable in equation.outvars)
+        for value in jax.tree.leaves(
+            equation.params, is_leaf=lambda v: hasattr(v, "eqns") or hasattr(v, "jaxpr")
+        ):
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                yield from sizes(inner)
+
+
 class TestTeacher:
     """Distillation."""
 
@@ -343,6 +364,15 @@ class TestTeacher:
         ours = student._direction(x, noise, jnp.asarray(1))(noisy, jnp.float32(0.4))
         theirs = teacher._denoiser(jnp.asarray(1), GuidanceConfig(scale=2.0))(noisy, jnp.float32(0.4))
         np.testing.assert_allclose(ours.data, theirs.data, rtol=1e-6)
+
+    def test_examples_share_the_weights(self, pair, key):
+        """No array of the loss is as large as a copy of a weight for every example."""
+        student, teacher = pair
+        config = student.config.replace(objective=DiscreteConsistencyConfig())
+        model = create_model(config, key=key).with_pretrained(teacher, jnp.zeros((1, 2)), key=key)
+        x, labels = jnp.zeros((64, 2)), jnp.zeros(64, int)
+        program = jax.make_jaxpr(lambda x: model._loss_batch(x, labels, key=key, step=STEP).total)(x)
+        assert max(sizes(program.jaxpr)) < 64 * SMALL.hidden_size**2
 
     def test_another_network_starts_on_its_own(self, pair):
         """What the teacher's weights would not mean is not taken over."""

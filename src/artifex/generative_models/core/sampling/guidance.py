@@ -11,6 +11,8 @@ arXiv:2305.08891, equations 14 to 16, here of the data estimate, with the noise 
 ancestral steps are the model's own.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -19,6 +21,8 @@ from artifex.generative_models.core.protocols import GaussianPath
 from artifex.generative_models.core.sampling.base import Example, Scalar
 from artifex.generative_models.core.sampling.control import with_data
 from artifex.generative_models.core.sampling.estimates import Denoiser, Estimate
+
+_EVERYWHERE = math.exp(14.0)  # sigma / alpha where the log-SNR is cut off
 
 
 def guided(config: GuidanceConfig, path: GaussianPath, model: Denoiser, guide: Denoiser) -> Denoiser:
@@ -42,6 +46,9 @@ def guided(config: GuidanceConfig, path: GaussianPath, model: Denoiser, guide: D
             far = far._replace(variance=ours.variance)
             return _rescaled(config.rescale, path, ours, far, t) if config.rescale else far
 
+        # No choice where there is none: under a `vmap` over times it would copy the weights for every example.
+        if config.sigma_min == 0 and config.sigma_max >= _EVERYWHERE:
+            return inside()
         ratio = jnp.exp(-0.5 * path.log_snr(t))
         is_inside = (config.sigma_min <= ratio) & (ratio <= config.sigma_max)
         # The same choice for all examples, so under `vmap` it stays a choice, and the guide rests outside.

@@ -157,8 +157,7 @@ class ConsistencyModel(AbstractGenerativeModel):
     def _loss_one(
         self, x: Array, condition: Array | None, t: Array, step: Array, *, key: Key[Array, ""]
     ) -> dict[str, Array]:
-        noise_key, objective_key = jax.random.split(key)
-        noise = jax.random.normal(noise_key, x.shape, x.dtype)
+        noise = jax.random.normal(key, x.shape, x.dtype)
         vector = self._vector(condition)
         loss, data = make_objective(self.config.objective).loss(
             lambda x, t: self._output(x, t, vector),
@@ -168,7 +167,6 @@ class ConsistencyModel(AbstractGenerativeModel):
             self.path.alpha(t) * x + self.path.sigma(t) * noise,
             t,
             step=step,
-            key=objective_key,
         )
         return {"loss": loss, "mse": jnp.mean((data - x) ** 2)}
 

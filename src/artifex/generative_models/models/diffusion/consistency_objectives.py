@@ -20,14 +20,15 @@ from functools import singledispatch
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from artifex.generative_models.core.configuration import (
     ConsistencyObjectiveConfig,
     ContinuousConsistencyConfig,
     DiscreteConsistencyConfig,
 )
-from artifex.generative_models.core.sampling import AbstractStepSampler, Denoiser, make_sampler
+from artifex.generative_models.core.sampling import Denoiser
+from artifex.generative_models.core.sampling.dpm_solver import is_end
 from artifex.generative_models.core.schedules import Schedule, make_schedule
 from artifex.generative_models.models.diffusion.paths import AbstractPath
 from artifex.generative_models.models.diffusion.predictions import AbstractPrediction, EDMPrediction
@@ -51,7 +52,6 @@ class AbstractConsistencyObjective(eqx.Module):
         t: Scalar,
         *,
         step: Array,
-        key: Key[Array, ""],
     ) -> tuple[Scalar, Example]:
         """The loss, and f(x, t).
 
@@ -63,7 +63,6 @@ class AbstractConsistencyObjective(eqx.Module):
             x: the example at time `t`.
             t: its time, above 0.
             step: training step.
-            key: randomness of a solver.
         """
 
 
@@ -80,7 +79,7 @@ class DiscreteConsistency(AbstractConsistencyObjective):
 
     gap: Schedule = eqx.field(static=True)
     huber: float = eqx.field(static=True)
-    solver: AbstractStepSampler
+    is_second_order: bool = eqx.field(static=True)
 
     def loss(
         self,
@@ -92,11 +91,10 @@ class DiscreteConsistency(AbstractConsistencyObjective):
         t: Scalar,
         *,
         step: Array,
-        key: Key[Array, ""],
     ) -> tuple[Scalar, Example]:
         """The distance."""
         s = (1.0 - self.gap(step)) * t
-        earlier, _, _ = self.solver.step(denoise, path, x, self.solver.first_memory(x), t, s, key=key)
+        earlier = solver_step(denoise, path, x, t, s, is_second_order=self.is_second_order)
         far = prediction.estimate(path, network(x, t), x, t).data
         near = prediction.estimate(path, network(earlier, s), earlier, s).data
         squares = jnp.sum((far - jax.lax.stop_gradient(near)) ** 2)
@@ -132,7 +130,6 @@ class ContinuousConsistency(AbstractConsistencyObjective):
         t: Scalar,
         *,
         step: Array,
-        key: Key[Array, ""],
     ) -> tuple[Scalar, Example]:
         """Mean square of the tangent, with the gradient above."""
         estimate = denoise(x, t)
@@ -156,6 +153,24 @@ class ContinuousConsistency(AbstractConsistencyObjective):
         return jnp.mean((output - target) ** 2), prediction.estimate(path, output, x, t).data
 
 
+def solver_step(
+    denoise: Denoiser, path: AbstractPath, x: Example, t: Scalar, s: Scalar, *, is_second_order: bool
+) -> Example:
+    """One step of DDIM, or of Heun's method as `HeunSampler` makes it, from `t` to the earlier `s`.
+
+    For times that differ between the examples of a batch: there a choice of branches, as in the sampler, would give
+    every example a copy of the network's weights.
+    """
+    estimate = denoise(x, t)
+    euler = path.alpha(s) * estimate.data + path.sigma(s) * estimate.noise
+    if not is_second_order:
+        return euler
+    here, there = path.log_snr(t), path.log_snr(s)
+    change = denoise(euler, s).noise - estimate.noise
+    distance = path.sigma(s) - path.alpha(s) * jnp.exp(-0.5 * here)
+    return jnp.where(is_end(here) | is_end(there), euler, euler + 0.5 * distance * change)
+
+
 def _angle(path: AbstractPath, prediction: AbstractPrediction, t: Scalar) -> tuple[Scalar, Scalar, Scalar]:
     """u, its cosine and its sine."""
     size, _ = _size_and_sign(prediction)
@@ -177,10 +192,7 @@ def make_objective(config: ConsistencyObjectiveConfig) -> AbstractConsistencyObj
 
 @make_objective.register
 def _(config: DiscreteConsistencyConfig) -> AbstractConsistencyObjective:
-    solver = make_sampler(config.solver)
-    if not isinstance(solver, AbstractStepSampler):
-        raise TypeError(f"`solver` must make one step at a time; got {type(solver).__name__}")
-    return DiscreteConsistency(make_schedule(config.gap), config.huber, solver)
+    return DiscreteConsistency(make_schedule(config.gap), config.huber, config.solver == "heun")
 
 
 @make_objective.register

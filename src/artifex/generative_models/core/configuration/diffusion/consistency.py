@@ -1,5 +1,7 @@
 """Configs of consistency models: one step from noise to data."""
 
+from typing import Literal
+
 from artifex.generative_models.core.configuration.base import Config, config
 from artifex.generative_models.core.configuration.diffusion.levels import LevelConfig, TimeLevelConfig
 from artifex.generative_models.core.configuration.diffusion.models import DiffusionConfig
@@ -12,8 +14,6 @@ from artifex.generative_models.core.configuration.diffusion.predictions import (
 )
 from artifex.generative_models.core.configuration.diffusion.samplers import (
     ConsistencySamplerConfig,
-    DDIMSamplerConfig,
-    HeunSamplerConfig,
     SamplerConfig,
 )
 from artifex.generative_models.core.configuration.diffusion.spacings import (
@@ -49,19 +49,12 @@ class DiscreteConsistencyConfig(ConsistencyObjectiveConfig):
         huber: where the loss turns from the squared to the plain distance, in units of the root of the event's size.
             Small numbers (0.00054 in the paper) bear outliers; but then, without a teacher, what is learned is nearer
             the median of what may follow than its mean, and common examples become more common.
-        solver: how a teacher goes from the later to the earlier time; `ddim` or `heun`.
+        solver: how the earlier example follows from a teacher: in one evaluation, or in two, of second order.
     """
 
     gap: ScheduleConfig = ExponentialScheduleConfig(start=1.0, decay_rate=0.5, decay_steps=500, end=1 / 64)
     huber: PositiveFloat = 0.1
-    solver: SamplerConfig = HeunSamplerConfig()
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.solver, DDIMSamplerConfig | HeunSamplerConfig):
-            raise ValueError(f"`solver` must be `ddim` or `heun`, of one step; got {self.solver.kind}")
-        noise = self.solver.eta if isinstance(self.solver, DDIMSamplerConfig) else self.solver.churn
-        if noise:
-            raise ValueError("`solver` must follow the ODE without fresh noise: leave `eta` or `churn` 0")
+    solver: Literal["ddim", "heun"] = "heun"
 
 
 @config("continuous")
