@@ -381,6 +381,13 @@ class TestTeacher:
         other = create_model(config, key=jax.random.key(0))
         taught = other.with_pretrained(teacher, jnp.zeros((1, 2)), key=jax.random.key(2))
         assert jax.tree.structure(taught.network) == jax.tree.structure(other.network)
+        seeing_itself = student.config.teacher.replace(has_self_conditioning=True)
+        other_config = student.config.replace(teacher=seeing_itself)
+        other = create_model(other_config, key=jax.random.key(0))
+        taught = other.with_pretrained(
+            create_model(seeing_itself, key=jax.random.key(1)), jnp.zeros((1, 2)), key=jax.random.key(2)
+        )
+        np.testing.assert_array_equal(taught.network.out.weight, other.network.out.weight)
         with pytest.raises(ValueError, match="must have the config"):
             wrong = create_model(teacher.config.replace(guidance_scale=1.0), key=jax.random.key(0))
             other.with_pretrained(wrong, jnp.zeros((1, 2)), key=jax.random.key(2))

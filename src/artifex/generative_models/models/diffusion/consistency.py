@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
@@ -104,8 +105,11 @@ class ConsistencyModel(AbstractGenerativeModel):
 
     @property
     def has_pretrained(self) -> bool:
-        """Whether the teacher is a trained one; a model without a teacher needs none."""
-        return self.teacher is None or bool(self.teacher.value.is_trained)
+        """Whether the teacher is a trained one, or there is none; taken for granted while a function is traced."""
+        if self.teacher is None:
+            return True
+        is_trained = self.teacher.value.is_trained
+        return not eqx.is_array(is_trained) or isinstance(is_trained, jax.core.Tracer) or bool(is_trained)
 
     def with_pretrained(
         self,
@@ -126,7 +130,9 @@ class ConsistencyModel(AbstractGenerativeModel):
         check_part(self.config, part)
         teacher = Buffer(_Teacher(part, jnp.asarray(True)))
         model = eqx.tree_at(lambda model: model.teacher, self, teacher)
-        if not self.config.starts_from_teacher:
+        ours, theirs = (jax.tree.map(jnp.shape, network) for network in (self.network, part.network))
+        # A teacher that also sees its own estimate, or learns variances, has more channels.
+        if not self.config.starts_from_teacher or ours != theirs:
             return model
         # Copies, as a training step may reuse the memory of one of the two.
         network = jax.tree.map(lambda leaf: leaf.copy() if eqx.is_array(leaf) else leaf, part.network)
