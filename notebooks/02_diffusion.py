@@ -112,7 +112,9 @@ batch = data.test.batch(range(6), key=jax.random.key(6))
 is_known = np.zeros((1, 8, 8), bool)
 is_known[:, :4] = True
 columns = [batch["x"]] + [
-    model.inpaint(batch["x"], is_known, key=jax.random.key(i), condition=batch["condition"], num_resamples=4).x
+    model.inpaint(
+        batch["x"], is_known, key=jax.random.key(i), condition=batch["condition"], num_resamples=4
+    ).x
     for i in range(5)
 ]
 ax.visualization.image_grid(data.representation.decode(jnp.concatenate(columns)), num_columns=6)
