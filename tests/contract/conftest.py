@@ -17,7 +17,12 @@ def _cheap_compilation():
     jax.config.update("jax_disable_most_optimizations", before)
 
 
-@pytest.fixture(scope="module", params=list(TABLE))
+ROWS = [
+    pytest.param(name, marks=[pytest.mark.slow] if entry.is_slow else []) for name, entry in TABLE.items()
+]
+
+
+@pytest.fixture(scope="module", params=ROWS)
 def entry(request):
     """One row."""
     return TABLE[request.param]

@@ -77,6 +77,7 @@ class Entry:
     Attributes:
         config: of a tiny model.
         binary: whether its data are 0 and 1; else they are multiples of 1/16 from 0 to 1. Tokens are integers.
+        is_slow: whether it runs with the slow tests: a model of another row, on a network that has tests of its own.
         fit_steps: training steps in which it shall learn 8 examples.
         fit_metric: the metric that must fall then.
         decodes_condition: whether the condition changes what latents are decoded to; else it changes samples.
@@ -87,6 +88,7 @@ class Entry:
     fit_steps: int = 300
     fit_metric: str = "loss"
     decodes_condition: bool = True
+    is_slow: bool = False
 
     @property
     def dtype(self) -> Any:
@@ -188,6 +190,7 @@ TABLE: dict[str, Entry] = {
     "flow_matching_transport_labels": Entry(
         FlowMatchingConfig(**_DENOISER, num_classes=3, coupling=OptimalTransportCouplingConfig()),
         binary=False,
+        is_slow=True,
     ),
     "stochastic_interpolant": Entry(
         StochasticInterpolantConfig(**_DENOISER, num_classes=3, bridge_scale=0.5, eta=0.5), binary=False
@@ -211,12 +214,14 @@ TABLE: dict[str, Entry] = {
             num_sampling_steps=3,
         ),
         fit_steps=100,
+        is_slow=True,
     ),
     "flow_matching_u_vit_labels": Entry(
         FlowMatchingConfig(
             **{**_DENOISER, "network": UViTConfig(hidden_size=16, num_layers=3, num_heads=2)}, num_classes=3
         ),
         fit_steps=100,
+        is_slow=True,
     ),
     "flow_matching_mm_dit_tokens": Entry(
         FlowMatchingConfig(
@@ -228,6 +233,7 @@ TABLE: dict[str, Entry] = {
             condition_dropout=0.2,
         ),
         fit_steps=100,
+        is_slow=True,
     ),
     "masked_diffusion_labels": Entry(
         MaskedDiffusionConfig(
