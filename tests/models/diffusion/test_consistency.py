@@ -1,5 +1,6 @@
 """Consistency models: losses vanish at the exact function, gradients are those of the papers, samples are right."""
 
+import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,7 +32,7 @@ from artifex.generative_models.core.configuration import (
     VPredictionConfig,
     WarmupCosineScheduleConfig,
 )
-from artifex.generative_models.core.sampling import DDIMSampler, Estimate, HeunSampler
+from artifex.generative_models.core.sampling import AngleVariable, DDIMSampler, Estimate, ODESampler
 from artifex.generative_models.factory import create_model
 from artifex.generative_models.models.diffusion.consistency import on_path
 from artifex.generative_models.models.diffusion.consistency_objectives import make_objective, solver_step
@@ -80,7 +81,7 @@ def exact_output(path, prediction):
 def loss(config, output, denoise, path, prediction, x, t):
     """Alone."""
     given = (path, prediction, x, t)
-    return make_objective(config).loss(output, denoise, *given, step=STEP)[0]
+    return make_objective(config, has_teacher=True).loss(output, denoise, *given, step=STEP)[0]
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -149,7 +150,6 @@ class TestObjectives:
             config = DiscreteConsistencyConfig(
                 gap=ExponentialScheduleConfig(start=gap, end=gap), huber=1e-6, solver=solver
             )
-            # Without the weight, about 1 / gap.
             return gap * float(loss(config, output, denoise, path, prediction, x, t))
 
         for solver, order in (("ddim", 2), ("heun", 3)):
@@ -164,16 +164,17 @@ def _follow(path, denoise, x, times):
     return jax.lax.scan(step, x, (times[:-1], times[1:]))[0]
 
 
-def test_step_is_that_of_the_samplers():
-    """Also at the ends, where Heun's method is Euler's."""
-    path = make_path(TrigonometricPathConfig())
+@pytest.mark.parametrize("path", [TrigonometricPathConfig(), LinearPathConfig()])
+def test_step_is_that_of_the_samplers(path):
+    """DDIM's, and that of diffrax's Heun in the angle; also at the ends."""
+    path = make_path(path)
     x, denoise = jnp.array([0.3, -1.1]), MIXTURE.denoiser(path)
-    for sampler in (DDIMSampler(), HeunSampler()):
-        for pair in ((0.7, 0.4), (1.0, 0.5), (0.2, 0.0)):
+    for sampler in (DDIMSampler(), ODESampler(diffrax.Heun(), AngleVariable())):
+        for pair in ((0.7, 0.4), (0.999, 0.5), (0.2, 0.0)):
             t, s = (jnp.float32(time) for time in pair)
-            expected = sampler.step(denoise, path, x, (), t, s, key=jax.random.key(0))[0]
-            ours = solver_step(denoise, path, x, t, s, is_second_order=isinstance(sampler, HeunSampler))
-            np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
+            expected = sampler.sample(denoise, path, x, jnp.stack([t, s]), key=jax.random.key(0)).x
+            ours = solver_step(denoise, path, x, t, s, is_second_order=isinstance(sampler, ODESampler))
+            np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_discrete_loss_on_data_in_float64():
@@ -207,7 +208,7 @@ def test_a_denoiser_on_another_path(theirs):
     for t in (0.05, 0.5, 0.95):
         x = jnp.array([0.3, -1.1])
         expected = MIXTURE.denoiser(ours)(x, jnp.float32(t))
-        for a, b in zip(moved(x, jnp.float32(t)), expected, strict=True):
+        for a, b in zip(moved(x, jnp.float32(t))[:2], expected[:2], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
@@ -237,21 +238,21 @@ def trained(objective, *, num_steps, teacher=None):
 @pytest.fixture(scope="module")
 def distilled():
     """Its teacher is exact."""
-    gap = ExponentialScheduleConfig(start=0.5, decay_rate=0.5, decay_steps=120, end=1 / 16)
-    return trained(DiscreteConsistencyConfig(gap=gap), num_steps=700, teacher=exact_flow())
+    gap = ExponentialScheduleConfig(start=0.5, decay_rate=0.5, decay_steps=150, end=1 / 4)
+    return trained(DiscreteConsistencyConfig(gap=gap), num_steps=1000, teacher=exact_flow())
 
 
 @pytest.mark.parametrize("num_steps", [1, 2])
 def test_distills_a_mixture(distilled, num_steps):
-    """Weights within 4 standard errors and 0.02, means and spreads within 0.12 after so short a training."""
+    """Weights within 4 standard errors and 0.02, means within 0.15 and spreads within 0.1."""
     sampled = distilled.sample(2000, key=jax.random.key(2), num_steps=num_steps)
     assert (sampled.num_evaluations == num_steps).all()
     samples = np.asarray(sampled.x)
     right = samples[:, 0] > 0
     assert abs(right.mean() - 0.75) < 4 * np.sqrt(0.75 * 0.25 / 2000) + 0.02
     for side, sign in ((right, 1.0), (~right, -1.0)):
-        np.testing.assert_allclose(samples[side].mean(0), [sign, 0.5 * sign], atol=0.12)
-        np.testing.assert_allclose(samples[side].std(0), 0.2, atol=0.12)
+        np.testing.assert_allclose(samples[side].mean(0), [sign, 0.5 * sign], atol=0.15)
+        np.testing.assert_allclose(samples[side].std(0), 0.2, atol=0.1)
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ class ConsistencyModel(AbstractGenerativeModel):
     ) -> dict[str, Array]:
         noise = jax.random.normal(key, x.shape, x.dtype)
         vector = self._vector(condition)
-        loss, data = make_objective(self.config.objective).loss(
+        loss, data = make_objective(self.config.objective, has_teacher=self.teacher is not None).loss(
             lambda x, t: self._output(x, t, vector),
             self._direction(x, noise, condition),
             self.path,

@@ -27,8 +27,7 @@ from artifex.generative_models.core.configuration import (
     ContinuousConsistencyConfig,
     DiscreteConsistencyConfig,
 )
-from artifex.generative_models.core.sampling import Denoiser
-from artifex.generative_models.core.sampling.dpm_solver import is_end
+from artifex.generative_models.core.sampling import AngleVariable, Denoiser
 from artifex.generative_models.core.schedules import Schedule, make_schedule
 from artifex.generative_models.models.diffusion.paths import AbstractPath
 from artifex.generative_models.models.diffusion.predictions import AbstractPrediction, EDMPrediction
@@ -156,19 +155,21 @@ class ContinuousConsistency(AbstractConsistencyObjective):
 def solver_step(
     denoise: Denoiser, path: AbstractPath, x: Example, t: Scalar, s: Scalar, *, is_second_order: bool
 ) -> Example:
-    """One step of DDIM, or of Heun's method as `HeunSampler` makes it, from `t` to the earlier `s`.
+    """One step of DDIM, or of Heun's method in the angle atan2(sigma, alpha), from `t` to the earlier `s`.
 
-    For times that differ between the examples of a batch: there a choice of branches, as in the sampler, would give
-    every example a copy of the network's weights.
+    In the angle the slope is bounded up to both ends, so gaps may be wide. It is what `ODESampler` makes of one step,
+    without its choice of branches: for times that differ between the examples of a batch that would give every
+    example a copy of the network's weights.
     """
     estimate = denoise(x, t)
-    euler = path.alpha(s) * estimate.data + path.sigma(s) * estimate.noise
     if not is_second_order:
-        return euler
-    here, there = path.log_snr(t), path.log_snr(s)
-    change = denoise(euler, s).noise - estimate.noise
-    distance = path.sigma(s) - path.alpha(s) * jnp.exp(-0.5 * here)
-    return jnp.where(is_end(here) | is_end(there), euler, euler + 0.5 * distance * change)
+        return path.alpha(s) * estimate.data + path.sigma(s) * estimate.noise
+    variable = AngleVariable()
+    u, v = variable.at(path, t), variable.at(path, s)
+    scale = variable.scale(path, v)
+    y, slope = x * variable.scale(path, u), variable.combine(path, u, estimate)
+    there = variable.combine(path, v, denoise((y + (v - u) * slope) / scale, s))
+    return (y + 0.5 * (v - u) * (slope + there)) / scale
 
 
 def _angle(path: AbstractPath, prediction: AbstractPrediction, t: Scalar) -> tuple[Scalar, Scalar, Scalar]:
@@ -185,16 +186,24 @@ def _size_and_sign(prediction: AbstractPrediction) -> tuple[float, float]:
 
 
 @singledispatch
-def make_objective(config: ConsistencyObjectiveConfig) -> AbstractConsistencyObjective:
-    """The objective that a config describes."""
+def make_objective(config: ConsistencyObjectiveConfig, *, has_teacher: bool) -> AbstractConsistencyObjective:
+    """The objective that a config describes.
+
+    Args:
+        config: its kind.
+        has_teacher: whether trajectories follow a teacher. Without one they keep their data and noise, and DDIM's step
+            is exact.
+    """
     raise LookupError(f"no objective is registered for {type(config).__name__}; use @make_objective.register")
 
 
 @make_objective.register
-def _(config: DiscreteConsistencyConfig) -> AbstractConsistencyObjective:
-    return DiscreteConsistency(make_schedule(config.gap), config.huber, config.solver == "heun")
+def _(config: DiscreteConsistencyConfig, *, has_teacher: bool) -> AbstractConsistencyObjective:
+    return DiscreteConsistency(
+        make_schedule(config.gap), config.huber, has_teacher and config.solver == "heun"
+    )
 
 
 @make_objective.register
-def _(config: ContinuousConsistencyConfig) -> AbstractConsistencyObjective:
+def _(config: ContinuousConsistencyConfig, *, has_teacher: bool) -> AbstractConsistencyObjective:
     return ContinuousConsistency(make_schedule(config.warmup), config.normalization)
