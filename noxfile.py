@@ -53,7 +53,9 @@ def bench(session: nox.Session) -> None:
     peers = Path(session.cache_dir).resolve() / "peers"
     session.run("python", "-m", "benchmarks.peers", str(peers))
     python = str(peers / "bin" / "python")
-    session.run("python", "-m", "benchmarks.vae_step", "--peers-python", python, *session.posargs)
+    for comparison in ("vae_step", "diffusion_speed"):
+        session.run("python", "-m", f"benchmarks.{comparison}", "--peers-python", python, *session.posargs)
+    session.run("python", "-m", "benchmarks.dit_compile")
 
 
 @nox.session
