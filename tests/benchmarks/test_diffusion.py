@@ -48,7 +48,6 @@ def test_our_network_gives_the_recorded_outputs(tmp_path):
 
 def test_check_refuses_other_outputs():
     """Another number in any place is found; what has its own weights is not compared."""
-
     fake = types.SimpleNamespace(name="fake", about={"outputs": [1.0, 2.0]})
     check(fake, [1.0, 2.0])
     with pytest.raises(ValueError, match="fake: other outputs"):
