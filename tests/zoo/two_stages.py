@@ -41,7 +41,8 @@ class TwoStages(AbstractLatentModel):
 
     @property
     def has_pretrained(self):
-        return bool(jnp.isfinite(self.measured.value))
+        value = self.measured.value
+        return not eqx.is_array(value) or isinstance(value, jax.core.Tracer) or bool(jnp.isfinite(value))
 
     def with_pretrained(self, part, x, condition=None, *, key):
         check_part(self.config, part)

@@ -17,6 +17,13 @@ from artifex.generative_models.core.configuration import (
 
 _TOLERANCE = 1e-3  # of the range, for numbers that were rounded
 
+# By whether the model has a vocabulary.
+_MEANING = {False: "the range of the model's likelihood", True: "the integers that the model knows"}
+_FIX = {
+    False: "Rescale the data, choose another representation, or another likelihood.",
+    True: "Give the model a `vocab_size` as large as the data need.",
+}
+
 
 def check_examples(config: ModelConfig, batch: Mapping[str, PyTree[Any]]) -> None:
     """Raise unless a model can learn from these values. Shapes are checked where the model is traced.
@@ -40,20 +47,14 @@ def check_examples(config: ModelConfig, batch: Mapping[str, PyTree[Any]]) -> Non
     limits = value_range(config)
     if limits is None:
         return
+    has_vocabulary = hasattr(config, "vocab_size")
     for leaf in jax.tree.leaves(batch.get("x")):
         low, high = float(leaf.min()), float(leaf.max())
-        if jnp.issubdtype(leaf.dtype, jnp.integer):
-            if low < limits[0] or high > limits[1]:
-                raise ValueError(
-                    f"`x` must hold integers in [{limits[0]:g}, {limits[1]:g}], the values that the model knows; got "
-                    f"{low:g} to {high:g}. Give the model as many values as the data have."
-                )
-            continue
-        slack = _TOLERANCE * (limits[1] - limits[0])
+        slack = _TOLERANCE * (limits[1] - limits[0]) if jnp.issubdtype(leaf.dtype, jnp.inexact) else 0.0
         if low < limits[0] - slack or high > limits[1] + slack:
             raise ValueError(
-                f"`x` must lie in [{limits[0]:g}, {limits[1]:g}], the range of the model's likelihood; got values "
-                f"from {low:g} to {high:g}. Rescale the data, choose another representation, or another likelihood."
+                f"`x` must lie in [{limits[0]:g}, {limits[1]:g}], {_MEANING[has_vocabulary]}; got values from {low:g} "
+                f"to {high:g}. {_FIX[has_vocabulary]}"
             )
 
 
