@@ -275,5 +275,5 @@ def test_wrong_use(key):
         with pytest.raises(error, match=match):
             model.sample(1, key=key, condition=0, given=given, is_given=is_given)
     fit_config = TrainingConfig(num_steps=1, batch_size=1, mesh=MeshConfig(data=1))
-    with pytest.raises(ValueError, match=r"`x` must hold integers in \[0, 16\]"):
+    with pytest.raises(ValueError, match=r"`x` must lie in \[0, 16\], the integers"):
         fit(plain, np.full((1, 3), 17), fit_config, key=key, progress=False)
