@@ -36,21 +36,21 @@ def measure(options: Options) -> Evaluation:
     evaluation = evaluate(model, dataset, key=key, metrics=list(options.metrics) or None, **given)
     if options.num_samples is None:
         return evaluation
-    judged = _judged(experiment, model, dataset, options, key=samples_key)
+    judged = _judged(experiment, model, dataset, options, options.num_samples, key=samples_key)
     return Evaluation(
         {**evaluation.estimates, **judged.estimates}, {**evaluation.unavailable, **judged.unavailable}
     )
 
 
 def _judged(
-    experiment: Experiment, model: Any, dataset: AbstractDataset, options: Options, *, key: Any
+    experiment: Experiment, model: Any, dataset: AbstractDataset, options: Options, num: int, *, key: Any
 ) -> Evaluation:
     """New examples beside real ones, for a classifier."""
     classifier_key, samples_key = jax.random.split(key)
     say("training a classifier to judge samples by")
     labelled = load_data(experiment.data.replace(conditional=True))
     classifier = train_image_classifier(labelled.train, key=classifier_key)
-    labels = conditions(experiment.model, (), options.num_samples)
-    given = {"key": samples_key, "condition": labels, "chunk_size": min(_CHUNK, options.num_samples)}
-    x = examples(model, options.num_samples, options, given)
+    labels = conditions(experiment.model, (), num)
+    given = {"key": samples_key, "condition": labels, "chunk_size": min(_CHUNK, num)}
+    x = examples(model, num, options, given)
     return evaluate_samples(dataset.representation.decode(x), dataset, classifier, labels=labels)

@@ -69,6 +69,7 @@ class ImageClassifier(eqx.Module):
             key: not used: nothing is random.
             step: not used.
         """
+        labels: Any
         x, labels = checked_batch(self.config, x, condition)
         logits = jax.vmap(self._logits_one)(x)
         total = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
