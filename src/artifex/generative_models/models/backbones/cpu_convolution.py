@@ -6,8 +6,7 @@ slower (jax 0.10.2). Every training step and sampler of this library is a loop. 
 that layout, so `nhwc_convolution` is a primitive with its own:
 
     d/dx   the same convolution of the cotangent with the kernel turned round, in the fast layout
-    d/dw   one matrix product for each pixel of the kernel, sum_{n,i,j} x[n, s i + a, s j + b, :] dy[n, i, j, :],
-           as no layout makes a convolution of that size fast
+    d/dw   one matrix product for each column of the kernel, as no layout makes a convolution of that size fast
 
 The rules are written in terms of the primitive and of products, so derivatives of any order and mode exist.
 """
@@ -83,19 +82,32 @@ def _x_cotangent(dy: Array, x: Any, kernel: Array, *, stride: int, padding: Padd
 def _kernel_cotangent(
     dy: Array, x: Array, kernel: Any, *, stride: int, padding: Padding, dilation: int
 ) -> Array:
+    """`dw[a, b] = sum_{n,i,j} x[n, s i + a, s j + b, :] dy[n, i, j, :]`.
+
+    The rows `a` of the kernel stand side by side in one matrix of pixels by channels; the columns `b` are products of
+    their own. Nine small products, one for each pixel of the kernel, take 1.1 to 4 times as long.
+    """
     inner = dilation - 1
     zero = jnp.zeros((), x.dtype)
     padded = jax.lax.pad(x, zero, ((0, 0, 0), *((low, high, inner) for low, high in padding), (0, 0, 0)))
-    rows, columns = kernel.aval.shape[:2]
+    rows, columns, in_channels, out_channels = kernel.aval.shape
     height, width = dy.shape[1:3]
+    shifted = jnp.concatenate([_strided(padded, a, height, stride, axis=1) for a in range(rows)], axis=3)
 
-    def product(a: int, b: int) -> Array:
-        shifted = padded[
-            :, a : a + stride * (height - 1) + 1 : stride, b : b + stride * (width - 1) + 1 : stride
-        ]
-        return jax.lax.dot_general(shifted, dy, (((0, 1, 2), (0, 1, 2)), ((), ())))
+    def product(b: int) -> Array:
+        if stride == 1:
+            # Zeros beside dy move it by b columns: a smaller copy than one of the matrix of pixels.
+            left, right = shifted, jnp.pad(dy, ((0, 0), (0, 0), (b, columns - 1 - b), (0, 0)))
+        else:
+            left, right = _strided(shifted, b, width, stride, axis=2), dy
+        return jax.lax.dot_general(left, right, (((0, 1, 2), (0, 1, 2)), ((), ())))
 
-    return jnp.stack([jnp.stack([product(a, b) for b in range(columns)]) for a in range(rows)])
+    products = [product(b).reshape(rows, in_channels, out_channels) for b in range(columns)]
+    return jnp.stack(products, axis=1)
+
+
+def _strided(x: Array, start: int, count: int, stride: int, *, axis: int) -> Array:
+    return jax.lax.slice_in_dim(x, start, start + stride * (count - 1) + 1, stride, axis=axis)
 
 
 def _batch(arguments: Any, axes: Any, **parameters: Any) -> tuple[Array, int]:
