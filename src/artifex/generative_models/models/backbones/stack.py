@@ -51,9 +51,20 @@ class Stack(eqx.Module):
         return self.scan(lambda layer, x, _: (layer(x, *args), None), x, None)[0]
 
     def scan(
-        self, step: Callable[..., tuple[PyTree, PyTree]], carry: PyTree[Array], xs: PyTree
+        self,
+        step: Callable[..., tuple[PyTree, PyTree]],
+        carry: PyTree[Array],
+        xs: PyTree,
+        *,
+        is_reversed: bool = False,
     ) -> tuple[PyTree, PyTree]:
         """`carry, y = step(layer, carry, x)` for every layer, with per-layer inputs `xs` and outputs `y`.
+
+        Args:
+            step: what is done with one layer.
+            carry: what the first step gets.
+            xs: inputs with a leading axis of length `num_layers`, or None.
+            is_reversed: whether the last layer comes first; inputs and outputs stay in the order of the layers.
 
         Returns:
             The last carry, and the outputs with a leading axis of length `num_layers`.
@@ -65,4 +76,4 @@ class Stack(eqx.Module):
             return step(eqx.combine(layer, static), carry, x)
 
         body = rematerialized(body, self.remat, is_scanned=True)
-        return jax.lax.scan(body, carry, (arrays, xs), length=self.num_layers)
+        return jax.lax.scan(body, carry, (arrays, xs), length=self.num_layers, reverse=is_reversed)

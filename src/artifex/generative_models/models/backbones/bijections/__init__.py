@@ -1,0 +1,20 @@
+"""Invertible maps with the logarithm of their volume change: the layers of normalizing flows."""
+
+from artifex.generative_models.models.backbones.bijections.act_norm import ActNorm, initialized
+from artifex.generative_models.models.backbones.bijections.base import AbstractBijection
+from artifex.generative_models.models.backbones.bijections.compose import Chain, Inverted, ScannedBijection
+from artifex.generative_models.models.backbones.bijections.elementwise import (
+    Affine,
+    Exp,
+    LeakyReLU,
+    LeakyTanh,
+    Logit,
+    Sigmoid,
+    Softplus,
+    Tanh,
+)
+from artifex.generative_models.models.backbones.bijections.linear import LULinear, Permutation, Reverse
+from artifex.generative_models.models.backbones.bijections.orthogonal import (
+    CayleyOrthogonal,
+    HouseholderOrthogonal,
+)

@@ -1,0 +1,91 @@
+"""Every bijection, at random parameters, with what to put into it."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from artifex.generative_models.models.backbones.bijections import (
+    AbstractBijection,
+    ActNorm,
+    Affine,
+    CayleyOrthogonal,
+    Chain,
+    Exp,
+    HouseholderOrthogonal,
+    Inverted,
+    LeakyReLU,
+    LeakyTanh,
+    Logit,
+    LULinear,
+    Permutation,
+    Reverse,
+    ScannedBijection,
+    Sigmoid,
+    Softplus,
+    Tanh,
+)
+
+SHAPE = (3,)
+
+
+class Row(NamedTuple):
+    """A bijection and its domain.
+
+    Attributes:
+        make: builds it from a key.
+        domain: maps any numbers into those that the forward map takes.
+        takes_all: whether numbers of any size have finite images and gradients.
+        covers_all: whether numbers of any size have finite inverse images and gradients.
+        spread: how much random numbers are added to its parameters.
+    """
+
+    make: Callable[[Any], AbstractBijection]
+    domain: Callable[[Any], Any] = lambda x: x
+    takes_all: bool = True
+    covers_all: bool = True
+    spread: float = 0.5
+
+
+def _layers(key: Any) -> Chain:
+    norm_key, linear_key = jax.random.split(key)
+    permutation = Permutation(jax.random.permutation(norm_key, SHAPE[0]))
+    return Chain([ActNorm(SHAPE), permutation, LULinear(SHAPE, key=linear_key), LeakyTanh(SHAPE)])
+
+
+ROWS = {
+    "affine": Row(lambda key: Affine(SHAPE, loc=2.0, scale=0.3)),
+    "affine_fixed": Row(lambda key: Affine(SHAPE, loc=2.0, scale=0.3, is_trainable=False)),
+    "exp": Row(lambda key: Exp(SHAPE), takes_all=False),
+    "softplus": Row(lambda key: Softplus((2, 2))),
+    "sigmoid": Row(lambda key: Sigmoid(SHAPE)),
+    "logit": Row(lambda key: Logit(SHAPE), domain=jax.nn.sigmoid),
+    "tanh": Row(lambda key: Tanh(SHAPE)),
+    "leaky_tanh": Row(lambda key: LeakyTanh(SHAPE, limit=1.0)),
+    "leaky_relu": Row(lambda key: LeakyReLU(SHAPE)),
+    "permutation": Row(lambda key: Permutation(jnp.array([2, 0, 1]))),
+    "reverse": Row(lambda key: Reverse(SHAPE)),
+    "lu_linear": Row(lambda key: LULinear(SHAPE, key=key)),
+    "householder": Row(lambda key: HouseholderOrthogonal(SHAPE, key=key)),
+    "cayley": Row(lambda key: CayleyOrthogonal(SHAPE, key=key)),
+    "act_norm": Row(lambda key: ActNorm((2, 2, 2))),
+    "inverted": Row(lambda key: Inverted(Affine(SHAPE, scale=jnp.array([1.0, 2.0, 3.0])))),
+    "chain": Row(_layers),
+    "scanned": Row(lambda key: ScannedBijection(_layers, 3, key=key), spread=0.2),
+}
+
+
+def random_bijection(row: Row, key: Any) -> AbstractBijection:
+    """The bijection of a row with random numbers added to all of its parameters."""
+    make_key, noise_key = jax.random.split(key)
+    bijection = row.make(make_key)
+    arrays, rest = eqx.partition(bijection, eqx.is_inexact_array)
+    leaves, structure = jax.tree.flatten(arrays)
+    keys = jax.random.split(noise_key, max(len(leaves), 1))
+    leaves = [
+        leaf + row.spread * jax.random.normal(key, leaf.shape, leaf.dtype)
+        for leaf, key in zip(leaves, keys, strict=False)
+    ]
+    return eqx.combine(jax.tree.unflatten(structure, leaves), rest)
