@@ -7,12 +7,26 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from artifex.generative_models.core.configuration import (
+    AdditiveTransformerConfig,
+    AffineTransformerConfig,
+    CircularSplineConfig,
+    CouplingLayerConfig,
+    CubicSplineConfig,
+    LinearSplineConfig,
+    MaskedAutoregressiveConfig,
+    MixtureCDFConfig,
+    MonotoneNetworkConfig,
+    RationalQuadraticSplineConfig,
+)
 from artifex.generative_models.models.backbones.bijections import (
     AbstractBijection,
     ActNorm,
     Affine,
     CayleyOrthogonal,
     Chain,
+    Coupling,
+    ElementwiseTransformer,
     Exp,
     HouseholderOrthogonal,
     Inverted,
@@ -20,6 +34,7 @@ from artifex.generative_models.models.backbones.bijections import (
     LeakyTanh,
     Logit,
     LULinear,
+    MaskedAutoregressive,
     Permutation,
     Reverse,
     ScannedBijection,
@@ -27,6 +42,7 @@ from artifex.generative_models.models.backbones.bijections import (
     Softplus,
     Tanh,
 )
+from artifex.generative_models.models.backbones.bijections.transformers import wrapped
 
 SHAPE = (3,)
 
@@ -55,6 +71,38 @@ def _layers(key: Any) -> Chain:
     return Chain([ActNorm(SHAPE), permutation, LULinear(SHAPE, key=linear_key), LeakyTanh(SHAPE)])
 
 
+TRANSFORMERS = {
+    "affine": AffineTransformerConfig(max_log_scale=2.0),
+    "additive": AdditiveTransformerConfig(),
+    "rational_quadratic_spline": RationalQuadraticSplineConfig(num_bins=5, bound=3.0),
+    "circular_spline": CircularSplineConfig(num_bins=4),
+    "linear_spline": LinearSplineConfig(num_bins=5, bound=3.0),
+    "cubic_spline": CubicSplineConfig(num_bins=4, bound=3.0),
+    "mixture_cdf": MixtureCDFConfig(num_components=3),
+    "monotone_network": MonotoneNetworkConfig(hidden_size=3),
+}
+CONDITION_SIZE = 2
+
+
+def _entries(name: str) -> Row:
+    domain = wrapped if name == "circular_spline" else lambda x: x
+    return Row(lambda key: ElementwiseTransformer(TRANSFORMERS[name], (2, 2), key=key), domain, spread=1.0)
+
+
+def _coupling(mask: Any, transformer: str, condition_size: int = 0) -> Row:
+    config = CouplingLayerConfig(
+        mask=mask, transformer=TRANSFORMERS[transformer], hidden_size=6, num_layers=2
+    )
+    return Row(lambda key: Coupling(config, (4,), condition_size=condition_size, key=key))
+
+
+def _autoregressive(transformer: str, *, size: int, condition_size: int = 0, **fields: Any) -> Row:
+    config = MaskedAutoregressiveConfig(transformer=TRANSFORMERS[transformer], **fields)
+    return Row(
+        lambda key: MaskedAutoregressive(config, (size,), condition_size=condition_size, key=key), spread=0.3
+    )
+
+
 ROWS = {
     "affine": Row(lambda key: Affine(SHAPE, loc=2.0, scale=0.3)),
     "affine_fixed": Row(lambda key: Affine(SHAPE, loc=2.0, scale=0.3, is_trainable=False)),
@@ -74,6 +122,16 @@ ROWS = {
     "inverted": Row(lambda key: Inverted(Affine(SHAPE, scale=jnp.array([1.0, 2.0, 3.0])))),
     "chain": Row(_layers),
     "scanned": Row(lambda key: ScannedBijection(_layers, 3, key=key), spread=0.2),
+    **{f"entries_{name}": _entries(name) for name in TRANSFORMERS},
+    "coupling_affine": _coupling("last", "affine", CONDITION_SIZE),
+    "coupling_spline": _coupling((True, False, False, True), "rational_quadratic_spline"),
+    "autoregressive_affine": _autoregressive(
+        "affine", size=4, condition_size=CONDITION_SIZE, hidden_size=9, order=(2, 0, 3, 1)
+    ),
+    "autoregressive_spline": _autoregressive(
+        "rational_quadratic_spline", size=3, hidden_size=1, num_layers=1, activation="softplus"
+    ),
+    "autoregressive_network": _autoregressive("monotone_network", size=2, hidden_size=5, num_layers=1),
 }
 
 

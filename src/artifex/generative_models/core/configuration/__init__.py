@@ -128,6 +128,20 @@ from artifex.generative_models.core.configuration.diffusion import (
     u_vit_size,
 )
 from artifex.generative_models.core.configuration.experiment import Experiment
+from artifex.generative_models.core.configuration.flow import (
+    AdditiveTransformerConfig,
+    AffineTransformerConfig,
+    BijectionConfig,
+    CircularSplineConfig,
+    CouplingLayerConfig,
+    CubicSplineConfig,
+    LinearSplineConfig,
+    MaskedAutoregressiveConfig,
+    MixtureCDFConfig,
+    MonotoneNetworkConfig,
+    RationalQuadraticSplineConfig,
+    ScalarTransformerConfig,
+)
 from artifex.generative_models.core.configuration.likelihoods import (
     BernoulliConfig,
     DiscretizedLogisticConfig,

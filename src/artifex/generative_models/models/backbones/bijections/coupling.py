@@ -1,0 +1,135 @@
+"""Coupling layers of vectors.
+
+Source: Dinh et al. 2017 (RealNVP), arXiv:1605.08803, section 3; with splines Durkan et al. 2019, arXiv:1906.04032.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from artifex.generative_models.core.configuration import CouplingLayerConfig
+from artifex.generative_models.models.backbones.bijections.base import (
+    AbstractSameShapeBijection,
+    Condition,
+    Example,
+    LogDet,
+    check_vector_shape,
+    log_det_sum,
+)
+from artifex.generative_models.models.backbones.bijections.transformers import (
+    AbstractTransformer,
+    make_transformer,
+)
+from artifex.generative_models.models.backbones.mlp import MLP
+
+
+class Coupling(AbstractSameShapeBijection):
+    """Entries under the mask are mapped, y_i = f(x_i; theta_i), with theta an MLP's of the others and the condition.
+
+    Attributes:
+        conditioner: the MLP; its output is small at first, so that most maps begin near the identity.
+        transformer: f.
+        mask: which entries are mapped.
+    """
+
+    conditioner: MLP
+    transformer: AbstractTransformer
+    mask: tuple[bool, ...] = eqx.field(static=True)
+    condition_size: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        config: CouplingLayerConfig,
+        event_shape: tuple[int, ...],
+        *,
+        condition_size: int = 0,
+        key: Key[Array, ""],
+    ):
+        """Random weights.
+
+        Args:
+            config: mask, map and sizes.
+            event_shape: (size,).
+            condition_size: length of the condition vector; 0: unconditional.
+            key: randomness of the weights.
+
+        Raises:
+            ValueError: the mask has another length than examples, or maps none or all of the entries.
+        """
+        size = check_vector_shape("Coupling", event_shape)
+        self.mask = coupling_mask(config.mask, size)
+        self.transformer = make_transformer(config.transformer)
+        num_mapped = sum(self.mask)
+        self.conditioner = MLP(
+            size - num_mapped + condition_size,
+            num_mapped * self.transformer.num_parameters,
+            hidden_sizes=(config.hidden_size,) * config.num_layers,
+            activation=config.activation,
+            out_scale=0.1,
+            key=key,
+        )
+        self.condition_size = condition_size
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """As long as the mask."""
+        return (len(self.mask),)
+
+    def _forward_and_log_det(self, x: Example, condition: Condition | None) -> tuple[Example, LogDet]:
+        kept, mapped = self._parts(x)
+        parameters = self._parameters(kept, condition)
+        mapped, log_derivatives = jax.vmap(self.transformer.forward_and_log_derivative)(mapped, parameters)
+        return self._whole(kept, mapped), log_det_sum(log_derivatives)
+
+    def _inverse_and_log_det(self, y: Example, condition: Condition | None) -> tuple[Example, LogDet]:
+        kept, mapped = self._parts(y)
+        parameters = self._parameters(kept, condition)
+        mapped, log_derivatives = jax.vmap(self.transformer.inverse_and_log_derivative)(mapped, parameters)
+        return self._whole(kept, mapped), log_det_sum(log_derivatives)
+
+    def _parts(self, x: Float[Array, " size"]) -> tuple[Float[Array, " kept"], Float[Array, " mapped"]]:
+        mask = np.asarray(self.mask)
+        return x[np.flatnonzero(~mask)], x[np.flatnonzero(mask)]
+
+    def _whole(self, kept: Float[Array, " kept"], mapped: Float[Array, " mapped"]) -> Float[Array, " size"]:
+        order = np.argsort(
+            np.asarray(self.mask), stable=True
+        )  # places of the kept ones, then of the mapped ones
+        return jnp.concatenate([kept, mapped.astype(kept.dtype)])[np.argsort(order)]
+
+    def _parameters(
+        self, kept: Float[Array, " kept"], condition: Condition | None
+    ) -> Float[Array, "mapped num_parameters"]:
+        inputs = kept if condition is None else jnp.concatenate([kept, condition.astype(kept.dtype)])
+        return self.conditioner(inputs).reshape(-1, self.transformer.num_parameters)
+
+
+def coupling_mask(mask: str | tuple[bool, ...], size: int) -> tuple[bool, ...]:
+    """Which of `size` entries are mapped, by a name or as they are given.
+
+    >>> coupling_mask("last", 3)
+    (False, True, True)
+
+    Raises:
+        ValueError: the mask is of another length, or maps none or all of the entries.
+    """
+    if isinstance(mask, str):
+        named = {
+            "first": lambda i: i < size // 2,
+            "last": lambda i: i >= size // 2,
+            "even": lambda i: i % 2 == 0,
+            "odd": lambda i: i % 2 == 1,
+        }
+        flags = tuple(named[mask](i) for i in range(size))
+    else:
+        flags = mask
+    if len(flags) != size:
+        raise ValueError(f"the mask must have a flag for each of {size} entries; got {len(flags)}")
+    if all(flags) or not any(flags):
+        raise ValueError(
+            f"a mask must map some entries and keep others; {mask!r} maps {sum(flags)} of {size}. Examples of one "
+            "entry need an autoregressive layer."
+        )
+    return flags

@@ -1,0 +1,40 @@
+"""Increasing maps of one number, with a vector of parameters that a network gives.
+
+A coupling or autoregressive layer applies one to each entry, with its own parameters: y_i = f(x_i; theta_i). They
+take any parameters, of any size: positive numbers, shares of an interval and the like are made of them inside.
+"""
+
+import abc
+from functools import singledispatch
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from artifex.generative_models.core.configuration import ScalarTransformerConfig
+
+Scalar = Float[Array, ""]
+Parameters = Float[Array, " num_parameters"]
+
+
+class AbstractTransformer(eqx.Module):
+    """An increasing map of one number.
+
+    Attributes:
+        num_parameters: length of the vector of parameters.
+    """
+
+    num_parameters: eqx.AbstractVar[int]
+
+    @abc.abstractmethod
+    def forward_and_log_derivative(self, x: Scalar, parameters: Parameters) -> tuple[Scalar, Scalar]:
+        """Y and log dy/dx."""
+
+    @abc.abstractmethod
+    def inverse_and_log_derivative(self, y: Scalar, parameters: Parameters) -> tuple[Scalar, Scalar]:
+        """X and log dx/dy."""
+
+
+@singledispatch
+def make_transformer(config: ScalarTransformerConfig) -> AbstractTransformer:
+    """The map that a config describes."""
+    raise LookupError(f"no map is registered for {type(config).__name__}; use @make_transformer.register")
