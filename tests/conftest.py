@@ -1,5 +1,6 @@
 """Settings of the whole suite: eight simulated devices, strict promotion, a persistent compilation cache."""
 
+import gc
 import importlib.metadata
 import os
 from pathlib import Path
@@ -21,6 +22,16 @@ jax.config.update("jax_compilation_cache_dir", str(ROOT / ".jax_cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drop_programs():
+    """Compiled programs hold memory maps, of which Linux grants a process 65,530; the whole suite's would be more."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(maps.read_bytes().splitlines()) > 20_000:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import numpy as np
 from artifex.generative_models.core.configuration import (
     DenoiserConfig,
     DiTConfig,
+    MLPDenoiserConfig,
     MMDiTConfig,
     UNetConfig,
     UViTConfig,
@@ -33,6 +34,7 @@ class Row:
 
 
 NETWORKS = {
+    "mlp_waves": Row(MLPDenoiserConfig(hidden_size=12, num_layers=2, num_waves=6)),
     # Levels that widen and narrow; attention inside a scanned run; runs of one block.
     "unet": Row(UNetConfig(channels=(8, 12), num_blocks=3, attention_levels=(1,), num_heads=2)),
     "unet_one_block": Row(

@@ -22,6 +22,7 @@ from tests.models.backbones.networks import (
 from artifex.generative_models.core.configuration import (
     ConfigError,
     DiTConfig,
+    MLPDenoiserConfig,
     MMDiTConfig,
     UNetConfig,
     UViTConfig,
@@ -295,6 +296,14 @@ def test_transformer_configs_that_do_not_fit(make, message):
 def test_transformers_refuse_shapes_that_their_patches_do_not_divide(make, shape, message, key):
     with pytest.raises(ConfigError, match=message):
         make_denoiser(make(patch_size=8), shape, condition_size=10, key=key)
+
+
+def test_waves_start_at_the_frequencies_of_the_config(key):
+    """Their root mean square, of 2,000 numbers, is within three standard errors; without waves there is no layer."""
+    config = MLPDenoiserConfig(hidden_size=4, num_layers=1, num_waves=1000, wave_frequency=3.0)
+    frequencies = make_denoiser(config, (2,), condition_size=0, key=key).waves.weight
+    assert abs(float(jnp.sqrt(jnp.mean(frequencies**2))) / 3.0 - 1) < 3 / np.sqrt(2 * frequencies.size)
+    assert make_denoiser(config.replace(num_waves=0), (2,), condition_size=0, key=key).waves is None
 
 
 @pytest.mark.parametrize("name", NETWORKS)

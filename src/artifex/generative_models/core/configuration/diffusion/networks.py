@@ -5,6 +5,7 @@ from typing import Literal
 from artifex.generative_models.core.configuration.base import Config, config
 from artifex.generative_models.core.configuration.fields import (
     Indices,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     Shape,
@@ -33,11 +34,15 @@ class MLPDenoiserConfig(DenoiserConfig):
         hidden_size: width.
         num_layers: residual blocks.
         activation: nonlinearity.
+        num_waves: sines of random directions that the network sees beside the example, for a density with edges.
+        wave_frequency: standard deviation of their initial frequencies, in radians per unit of the example.
     """
 
     hidden_size: PositiveInt = 128
     num_layers: PositiveInt = 3
     activation: Activation = "silu"
+    num_waves: NonNegativeInt = 0
+    wave_frequency: PositiveFloat = 4.0
 
 
 @config("unet")
