@@ -36,10 +36,13 @@ from artifex.generative_models.models.backbones.bijections import (
     LULinear,
     MaskedAutoregressive,
     Permutation,
+    Planar,
+    Radial,
     Reverse,
     ScannedBijection,
     Sigmoid,
     Softplus,
+    Sylvester,
     Tanh,
 )
 from artifex.generative_models.models.backbones.bijections.transformers import wrapped
@@ -123,6 +126,9 @@ ROWS = {
     "chain": Row(_layers),
     "scanned": Row(lambda key: ScannedBijection(_layers, 3, key=key), spread=0.2),
     **{f"entries_{name}": _entries(name) for name in TRANSFORMERS},
+    "planar": Row(lambda key: Planar(SHAPE, condition_size=CONDITION_SIZE, key=key)),
+    "radial": Row(lambda key: Radial(SHAPE, condition_size=CONDITION_SIZE, key=key)),
+    "sylvester": Row(lambda key: Sylvester((4,), num_units=2, condition_size=CONDITION_SIZE, key=key)),
     "coupling_affine": _coupling("last", "affine", CONDITION_SIZE),
     "coupling_spline": _coupling((True, False, False, True), "rational_quadratic_spline"),
     "autoregressive_affine": _autoregressive(

@@ -129,18 +129,31 @@ from artifex.generative_models.core.configuration.diffusion import (
 )
 from artifex.generative_models.core.configuration.experiment import Experiment
 from artifex.generative_models.core.configuration.flow import (
+    ActNormConfig,
     AdditiveTransformerConfig,
     AffineTransformerConfig,
     BijectionConfig,
+    CayleyConfig,
+    ChainConfig,
     CircularSplineConfig,
     CouplingLayerConfig,
     CubicSplineConfig,
+    ElementwiseTransformerConfig,
+    HouseholderConfig,
+    InverseConfig,
     LinearSplineConfig,
+    LULinearConfig,
     MaskedAutoregressiveConfig,
     MixtureCDFConfig,
     MonotoneNetworkConfig,
+    PermutationConfig,
+    PlanarConfig,
+    RadialConfig,
     RationalQuadraticSplineConfig,
+    ReverseConfig,
     ScalarTransformerConfig,
+    ScannedConfig,
+    SylvesterConfig,
 )
 from artifex.generative_models.core.configuration.likelihoods import (
     BernoulliConfig,

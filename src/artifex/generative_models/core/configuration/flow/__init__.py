@@ -5,6 +5,21 @@ from artifex.generative_models.core.configuration.flow.bijections import (
     CouplingLayerConfig,
     MaskedAutoregressiveConfig,
 )
+from artifex.generative_models.core.configuration.flow.layers import (
+    ActNormConfig,
+    CayleyConfig,
+    ChainConfig,
+    ElementwiseTransformerConfig,
+    HouseholderConfig,
+    InverseConfig,
+    LULinearConfig,
+    PermutationConfig,
+    PlanarConfig,
+    RadialConfig,
+    ReverseConfig,
+    ScannedConfig,
+    SylvesterConfig,
+)
 from artifex.generative_models.core.configuration.flow.transformers import (
     AdditiveTransformerConfig,
     AffineTransformerConfig,

@@ -17,7 +17,10 @@ from artifex.generative_models.models.backbones.bijections.elementwise import (
 )
 from artifex.generative_models.models.backbones.bijections.entries import ElementwiseTransformer
 from artifex.generative_models.models.backbones.bijections.linear import LULinear, Permutation, Reverse
+from artifex.generative_models.models.backbones.bijections.make import make_bijection
 from artifex.generative_models.models.backbones.bijections.orthogonal import (
     CayleyOrthogonal,
     HouseholderOrthogonal,
 )
+from artifex.generative_models.models.backbones.bijections.planar import Planar, Radial
+from artifex.generative_models.models.backbones.bijections.sylvester import Sylvester
