@@ -6,31 +6,21 @@ It differs from `distrax.Bernoulli` in three ways: events are floats, as images 
 
 from typing import Any
 
-import distrax
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from artifex.generative_models.core.distributions.base import AbstractEntries
 
-class Bernoulli(distrax.Distribution):
+
+class Bernoulli(AbstractEntries):
     """Independent entries in {0, 1}, all of them batch axes; `bernoulli` makes them event axes.
 
     Args:
         logits: log-odds of a 1.
     """
 
-    def __init__(self, logits: Float[Array, "..."]):
-        self.logits = logits
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        """Scalars."""
-        return ()
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        """Shape of the logits."""
-        return self.logits.shape
+    logits: Float[Array, "..."]
 
     def _sample_n(self, key: Any, n: int) -> Float[Array, "..."]:
         probabilities = jnp.broadcast_to(self.mean(), (n, *self.logits.shape))
@@ -42,6 +32,11 @@ class Bernoulli(distrax.Distribution):
         For a value between 0 and 1 this is the usual cross-entropy, which is not a log-density.
         """
         return value * self.logits - jax.nn.softplus(self.logits)
+
+    def distance_to_support(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Distance to the nearer of 0 and 1."""
+        distance = jnp.minimum(jnp.abs(value), jnp.abs(value - 1))
+        return jnp.where(jnp.isnan(value), jnp.inf, distance)
 
     def mean(self) -> Float[Array, "..."]:
         """Probability of a 1."""

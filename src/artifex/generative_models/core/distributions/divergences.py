@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from artifex.generative_models.core.distributions.bernoulli import Bernoulli
+from artifex.generative_models.core.distributions.support import name_of
 
 
 @singledispatch
@@ -25,30 +25,20 @@ def kl_divergence(p: distrax.Distribution, q: distrax.Distribution) -> Float[Arr
         TypeError: no closed form is known for this pair.
         ValueError: the event shapes differ.
     """
-    _check_events(p, q)
+    check_same_events(p, q)
     try:
         return jnp.asarray(p.kl_divergence(q))
     except NotImplementedError:
-        raise _no_closed_form(p, q) from None
+        raise no_closed_form(p, q) from None
 
 
 @kl_divergence.register
 def _(p: distrax.Independent, q: distrax.Distribution) -> Float[Array, "..."]:
-    _check_events(p, q)
+    check_same_events(p, q)
     if not isinstance(q, distrax.Independent) or p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
-        raise _no_closed_form(p, q)
+        raise no_closed_form(p, q)
     entries = kl_divergence(p.distribution, q.distribution)
     return jnp.sum(entries, axis=tuple(range(-p.reinterpreted_batch_ndims, 0)))
-
-
-@kl_divergence.register
-def _(p: Bernoulli, q: distrax.Distribution) -> Float[Array, "..."]:
-    if not isinstance(q, Bernoulli):
-        raise _no_closed_form(p, q)
-    ones, zeros = (
-        jax.nn.log_sigmoid(sign * p.logits) - jax.nn.log_sigmoid(sign * q.logits) for sign in (1, -1)
-    )
-    return p.mean() * ones + jax.nn.sigmoid(-p.logits) * zeros
 
 
 def monte_carlo_kl(
@@ -64,25 +54,39 @@ def monte_carlo_kl(
     """
     if num_samples < 1:
         raise ValueError(f"`num_samples` must be at least 1; got {num_samples}")
-    _check_events(p, q)
+    check_same_events(p, q)
     samples = p.sample(seed=key, sample_shape=(num_samples,))
     return jnp.mean(jax.vmap(lambda x: jnp.subtract(p.log_prob(x), q.log_prob(x)))(samples))
 
 
-def _check_events(p: distrax.Distribution, q: distrax.Distribution) -> None:
+def monte_carlo_entropy(
+    p: distrax.Distribution, *, key: Key[Array, ""], num_samples: int
+) -> Float[Array, ""]:
+    """Unbiased estimate of the entropy of p in nats: the mean of `-log p(x)` over its samples.
+
+    For distributions without a closed form, as mixtures and transformed ones are.
+
+    Args:
+        p: distribution of one event.
+        key: randomness of the samples.
+        num_samples: how many; the standard error falls with the square root.
+    """
+    if num_samples < 1:
+        raise ValueError(f"`num_samples` must be at least 1; got {num_samples}")
+    _, log_probs = p.sample_and_log_prob(seed=key, sample_shape=(num_samples,))
+    return jnp.negative(jnp.mean(log_probs))
+
+
+def check_same_events(p: distrax.Distribution, q: distrax.Distribution) -> None:
+    """Raise if the event shapes of two distributions differ."""
     if p.event_shape != q.event_shape:
         raise ValueError(
             f"both distributions must have one event shape; got {p.event_shape} and {q.event_shape}"
         )
 
 
-def _no_closed_form(p: distrax.Distribution, q: distrax.Distribution) -> TypeError:
+def no_closed_form(p: distrax.Distribution, q: distrax.Distribution) -> TypeError:
+    """The error for a pair without a closed form."""
     return TypeError(
-        f"no closed form of KL(p || q) is known for {_name(p)} and {_name(q)}; estimate it with monte_carlo_kl"
+        f"no closed form of KL(p || q) is known for {name_of(p)} and {name_of(q)}; estimate it with monte_carlo_kl"
     )
-
-
-def _name(distribution: distrax.Distribution) -> str:
-    if isinstance(distribution, distrax.Independent):
-        return f"Independent({_name(distribution.distribution)})"
-    return type(distribution).__name__

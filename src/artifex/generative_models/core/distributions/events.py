@@ -6,8 +6,25 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from artifex.generative_models.core.distributions.bernoulli import Bernoulli
+from artifex.generative_models.core.distributions.beta import Beta
+from artifex.generative_models.core.distributions.categorical import Categorical
+from artifex.generative_models.core.distributions.discretized_logistic import DiscretizedLogistic
+from artifex.generative_models.core.distributions.gamma import Gamma
 from artifex.generative_models.core.distributions.laplace import Laplace
-from artifex.generative_models.core.distributions.logistic import DiscretizedLogistic
+from artifex.generative_models.core.distributions.logistic import Logistic
+from artifex.generative_models.core.distributions.mixture import Mixture
+from artifex.generative_models.core.distributions.normal import Normal
+from artifex.generative_models.core.distributions.parameters import (
+    as_event,
+    check_not_nan,
+    check_ordered,
+    check_positive,
+    like,
+)
+from artifex.generative_models.core.distributions.student_t import StudentT
+from artifex.generative_models.core.distributions.uniform import Uniform
+
+_SCALE_FIX = "Pass a network's output through softplus or exp."
 
 
 def normal(
@@ -25,7 +42,8 @@ def normal(
     >>> float(normal(jnp.zeros(3), 1.0).log_prob(jnp.zeros(3))).__round__(4)
     -2.7568
     """
-    return _event(distrax.Normal(loc, _like(scale, loc, "scale")), batch_ndims)
+    check_positive("scale", scale, _SCALE_FIX)
+    return as_event(Normal(loc, like(scale, loc, "scale")), batch_ndims)
 
 
 def laplace(
@@ -38,7 +56,86 @@ def laplace(
         scale: mean absolute deviations, positive: of the same shape, or one for all entries.
         batch_ndims: so many leading axes stay batch axes.
     """
-    return _event(Laplace(loc, _like(scale, loc, "scale")), batch_ndims)
+    check_positive("scale", scale, _SCALE_FIX)
+    return as_event(Laplace(loc, like(scale, loc, "scale")), batch_ndims)
+
+
+def logistic(
+    loc: Float[Array, "..."], scale: Float[Array, "..."] | float, *, batch_ndims: int = 0
+) -> distrax.Distribution:
+    """Independent logistic entries; see `Logistic`.
+
+    Args:
+        loc: means.
+        scale: positive: of the same shape, or one for all entries; the standard deviation is `scale pi / sqrt(3)`.
+        batch_ndims: so many leading axes stay batch axes.
+    """
+    check_positive("scale", scale, _SCALE_FIX)
+    return as_event(Logistic(loc, like(scale, loc, "scale")), batch_ndims)
+
+
+def student_t(
+    loc: Float[Array, "..."],
+    scale: Float[Array, "..."] | float,
+    df: Float[Array, "..."] | float,
+    *,
+    batch_ndims: int = 0,
+) -> distrax.Distribution:
+    """Independent entries of Student's t-distribution; see `StudentT`.
+
+    Args:
+        loc: centres.
+        scale: positive: of the same shape, or one for all entries.
+        df: degrees of freedom, positive, likewise; 1 is a Cauchy distribution.
+        batch_ndims: so many leading axes stay batch axes.
+    """
+    check_positive("scale", scale, _SCALE_FIX)
+    check_positive("df", df, "For infinitely many degrees of freedom take `normal`.")
+    return as_event(StudentT(loc, like(scale, loc, "scale"), like(df, loc, "df")), batch_ndims)
+
+
+def uniform(
+    low: Float[Array, "..."], high: Float[Array, "..."] | float, *, batch_ndims: int = 0
+) -> distrax.Distribution:
+    """Independent entries, each uniform in [low, high].
+
+    Args:
+        low: lower ends.
+        high: upper ends, above them: of the same shape, or one for all entries.
+        batch_ndims: so many leading axes stay batch axes.
+    """
+    check_ordered(low, high)
+    return as_event(Uniform(low, like(high, low, "high")), batch_ndims)
+
+
+def gamma(
+    concentration: Float[Array, "..."], rate: Float[Array, "..."] | float, *, batch_ndims: int = 0
+) -> distrax.Distribution:
+    """Independent gamma entries; see `Gamma`.
+
+    Args:
+        concentration: positive; 1 is an exponential distribution.
+        rate: inverse scale, positive: of the same shape, or one for all entries.
+        batch_ndims: so many leading axes stay batch axes.
+    """
+    check_positive("concentration", concentration, _SCALE_FIX)
+    check_positive("rate", rate, _SCALE_FIX)
+    return as_event(Gamma(concentration, like(rate, concentration, "rate")), batch_ndims)
+
+
+def beta(
+    alpha: Float[Array, "..."], beta: Float[Array, "..."] | float, *, batch_ndims: int = 0
+) -> distrax.Distribution:
+    """Independent beta entries between 0 and 1; see `Beta`.
+
+    Args:
+        alpha: positive; large ones pull towards 1.
+        beta: positive, of the same shape, or one for all entries; large ones pull towards 0.
+        batch_ndims: so many leading axes stay batch axes.
+    """
+    check_positive("alpha", alpha, _SCALE_FIX)
+    check_positive("beta", beta, _SCALE_FIX)
+    return as_event(Beta(alpha, like(beta, alpha, "beta")), batch_ndims)
 
 
 def normal_from_output(
@@ -62,7 +159,8 @@ def bernoulli(logits: Float[Array, "..."], *, batch_ndims: int = 0) -> distrax.D
         logits: log-odds of a 1.
         batch_ndims: so many leading axes stay batch axes.
     """
-    return _event(Bernoulli(logits), batch_ndims)
+    check_not_nan("logits", logits)
+    return as_event(Bernoulli(logits), batch_ndims)
 
 
 def discretized_logistic(
@@ -84,7 +182,8 @@ def discretized_logistic(
         num_levels: number of values.
         batch_ndims: so many leading axes stay batch axes.
     """
-    return _event(DiscretizedLogistic(loc, _like(scale, loc, "scale"), low, high, num_levels), batch_ndims)
+    check_positive("scale", scale, _SCALE_FIX)
+    return as_event(DiscretizedLogistic(loc, like(scale, loc, "scale"), low, high, num_levels), batch_ndims)
 
 
 def categorical(logits: Float[Array, "*event categories"], *, batch_ndims: int = 0) -> distrax.Distribution:
@@ -94,7 +193,8 @@ def categorical(logits: Float[Array, "*event categories"], *, batch_ndims: int =
         logits: unnormalized log-probabilities.
         batch_ndims: so many leading axes stay batch axes.
     """
-    return _event(distrax.Categorical(logits, dtype=jnp.int32), batch_ndims)
+    check_not_nan("logits", logits)
+    return as_event(Categorical(logits), batch_ndims)
 
 
 def mixture(
@@ -113,16 +213,5 @@ def mixture(
             f"`components` must have the batch shape {logits.shape} of `logits`; got {components.batch_shape}. "
             "Build them with `batch_ndims`."
         )
-    return _event(distrax.MixtureSameFamily(distrax.Categorical(logits), components), 0)
-
-
-def _event(distribution: distrax.Distribution, batch_ndims: int) -> distrax.Distribution:
-    num_axes = len(distribution.batch_shape) - batch_ndims
-    return distrax.Independent(distribution, num_axes) if num_axes else distribution
-
-
-def _like(value: Array | float, reference: Array, name: str) -> Array:
-    value = jnp.asarray(value, reference.dtype)
-    if value.shape not in ((), reference.shape):
-        raise ValueError(f"`{name}` must be a scalar or have the shape {reference.shape}; got {value.shape}")
-    return jnp.broadcast_to(value, reference.shape)
+    check_not_nan("logits", logits)
+    return as_event(Mixture(logits, components), 0)

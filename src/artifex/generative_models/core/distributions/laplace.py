@@ -5,13 +5,14 @@
 
 from typing import Any
 
-import distrax
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from artifex.generative_models.core.distributions.base import AbstractEntries
 
-class Laplace(distrax.Distribution):
+
+class Laplace(AbstractEntries):
     """Independent entries with density `exp(-|x - loc| / scale) / (2 scale)`, all of them batch axes.
 
     Args:
@@ -19,19 +20,8 @@ class Laplace(distrax.Distribution):
         scale: mean absolute deviations, positive, same shape; the standard deviation is `sqrt(2) scale`.
     """
 
-    def __init__(self, loc: Float[Array, "..."], scale: Float[Array, "..."]):
-        self.loc = loc
-        self.scale = scale
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        """Scalars."""
-        return ()
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        """Shape of `loc`."""
-        return self.loc.shape
+    loc: Float[Array, "..."]
+    scale: Float[Array, "..."]
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
         """Log-density in nats."""
@@ -41,6 +31,10 @@ class Laplace(distrax.Distribution):
         noise = jax.random.laplace(key, (n, *self.loc.shape), self.loc.dtype)
         return self.loc[None] + self.scale[None] * noise
 
+    def distance_to_support(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
+        """All finite numbers belong to it."""
+        return jnp.where(jnp.isfinite(value), 0.0, jnp.inf)
+
     def mean(self) -> Float[Array, "..."]:
         """`loc`."""
         return self.loc
@@ -48,3 +42,11 @@ class Laplace(distrax.Distribution):
     def mode(self) -> Float[Array, "..."]:
         """`loc`."""
         return self.loc
+
+    def variance(self) -> Float[Array, "..."]:
+        """`2 scale^2`."""
+        return 2 * jnp.square(self.scale)
+
+    def entropy(self) -> Float[Array, "..."]:
+        """`1 + log(2 scale)`, in nats."""
+        return 1 + jnp.log(2 * self.scale)

@@ -1,112 +1,51 @@
-"""The logistic distribution on a grid: what 8-bit images and quantized audio follow.
+"""The logistic distribution: nearly a normal one, with tails that fall as `exp(-|x| / scale)`."""
 
-With grid points x_0 = low, ..., x_{L-1} = high at a spacing d, and F the logistic cumulative distribution,
-
-    P(x_j) = F(x_j + d/2) - F(x_j - d/2),    P(x_0) = F(x_0 + d/2),    P(x_{L-1}) = 1 - F(x_{L-1} - d/2),
-
-so the two ends take the tails and the sum is exactly 1. Source: Salimans et al. 2017 (PixelCNN++),
-arXiv:1701.05517, equation 2. The log of a difference of sigmoids is computed by the identity
-
-    sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(-(b - a))),
-
-which neither cancels nor underflows in float32, so the paper's approximation in the tails is not needed.
-"""
-
+import math
 from typing import Any
 
-import distrax
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# A value may be this far from a grid point, in units of the spacing: room for rounding, none for another grid.
-_TOLERANCE = 0.05
+from artifex.generative_models.core.distributions.base import AbstractEntries
 
 
-class DiscretizedLogistic(distrax.Distribution):
-    """Independent entries on a grid, all of them batch axes; `discretized_logistic` makes them event axes.
+class Logistic(AbstractEntries):
+    """Independent entries whose cumulative distribution is `sigmoid((x - loc) / scale)`.
 
     Args:
-        loc: centre of each entry's logistic distribution, in units of the data.
-        scale: its scale, positive, same shape; the standard deviation is `scale * pi / sqrt(3)`.
-        low: lowest grid point.
-        high: highest grid point.
-        num_levels: number of grid points, at least 2.
+        loc: means.
+        scale: positive, same shape; the standard deviation is `scale pi / sqrt(3)`.
     """
 
-    def __init__(
-        self,
-        loc: Float[Array, "..."],
-        scale: Float[Array, "..."],
-        low: float,
-        high: float,
-        num_levels: int,
-    ):
-        if not low < high:
-            raise ValueError(f"`low` must be less than `high`; got {low} and {high}")
-        if num_levels < 2:
-            raise ValueError(f"a grid has at least 2 levels; got {num_levels}")
-        self.loc = loc
-        self.scale = scale
-        self.low = float(low)
-        self.high = float(high)
-        self.num_levels = num_levels
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        """Scalars."""
-        return ()
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        """Shape of `loc`."""
-        return self.loc.shape
-
-    @property
-    def spacing(self) -> float:
-        """Distance of neighbouring grid points."""
-        return (self.high - self.low) / (self.num_levels - 1)
+    loc: Float[Array, "..."]
+    scale: Float[Array, "..."]
 
     def log_prob(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Log-probability in nats; `-inf` where a value is not on the grid."""
-        position = (value - self.low) / self.spacing
-        index = jnp.round(position)
-        centred = index * self.spacing + self.low - self.loc
-        below_upper_edge = jax.nn.log_sigmoid((centred + self.spacing / 2) / self.scale)
-        above_lower_edge = jax.nn.log_sigmoid((self.spacing / 2 - centred) / self.scale)
-        width = jnp.log(-jnp.expm1(-self.spacing / self.scale))
-        log_prob = jnp.where(
-            index == 0,
-            below_upper_edge,
-            jnp.where(
-                index == self.num_levels - 1, above_lower_edge, below_upper_edge + above_lower_edge + width
-            ),
-        )
-        inside = (index >= 0) & (index < self.num_levels) & (jnp.abs(position - index) < _TOLERANCE)
-        return jnp.where(inside, log_prob, -jnp.inf)
+        """Log-density in nats."""
+        z = (value - self.loc) / self.scale
+        return jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z) - jnp.log(self.scale)
 
     def _sample_n(self, key: Any, n: int) -> Float[Array, "..."]:
         noise = jax.random.logistic(key, (n, *self.loc.shape), self.loc.dtype)
-        return self._to_grid(self.loc[None] + self.scale[None] * noise)
+        return self.loc[None] + self.scale[None] * noise
+
+    def distance_to_support(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
+        """All finite numbers belong to it."""
+        return jnp.where(jnp.isfinite(value), 0.0, jnp.inf)
 
     def mean(self) -> Float[Array, "..."]:
-        """Exact mean: `low` plus the spacing times the sum over grid edges of the probability to lie above."""
-
-        def add(total: Array, edge: Array) -> tuple[Array, None]:
-            return total + jax.nn.sigmoid((self.loc - edge) / self.scale), None
-
-        # A scan, because all levels of a batch of images at once would not fit in memory.
-        edges = self.low + self.spacing * (jnp.arange(self.num_levels - 1, dtype=self.loc.dtype) + 0.5)
-        total, _ = jax.lax.scan(add, jnp.zeros_like(self.loc), edges)
-        return self.low + self.spacing * total
+        """`loc`."""
+        return self.loc
 
     def mode(self) -> Float[Array, "..."]:
-        """The grid point nearest to `loc`; an end is taken from outside the grid too.
+        """`loc`."""
+        return self.loc
 
-        Where the scale is so large that the tails outweigh the middle, an end is the true mode; this is not it.
-        """
-        return self._to_grid(self.loc)
+    def variance(self) -> Float[Array, "..."]:
+        """`(scale pi)^2 / 3`."""
+        return jnp.square(self.scale) * (math.pi**2 / 3)
 
-    def _to_grid(self, value: Array) -> Array:
-        index = jnp.clip(jnp.round((value - self.low) / self.spacing), 0, self.num_levels - 1)
-        return index * self.spacing + self.low
+    def entropy(self) -> Float[Array, "..."]:
+        """`log(scale) + 2`, in nats."""
+        return jnp.log(self.scale) + 2

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from artifex.generative_models.core.distributions import kl_divergence
+from artifex.generative_models.core.distributions import Normal, kl_divergence
 from artifex.generative_models.core.random import example_keys
 
 
@@ -99,7 +99,7 @@ def kl_to_prior(
     posterior: distrax.Distribution, prior: distrax.Distribution, z: Float[Array, "*latent"]
 ) -> Float[Array, ""]:
     """KL(posterior || prior) in nats: in closed form for a Gaussian prior, by the sample `z` for any other."""
-    if isinstance(prior, distrax.Independent) and isinstance(prior.distribution, distrax.Normal):
+    if isinstance(prior, distrax.Independent) and isinstance(prior.distribution, Normal):
         return kl_divergence(posterior, prior)
     return log_ratio(posterior, prior, z)
 
