@@ -123,9 +123,10 @@ class TestSampling:
                 u = guided._velocity(row[k], jnp.float32(s), jnp.float32(t), vector)
                 np.testing.assert_allclose(row[k + 1], row[k] - (t - s) * u, rtol=1e-5, atol=1e-6)
         assert (sampled.num_evaluations == 2).all()
-        np.testing.assert_array_equal(
-            guided.generate(2, key=key, condition=1), guided.sample(2, key=key, condition=1, num_steps=1).x
-        )
+        one_step = guided.sample(
+            2, key=key, condition=1, num_steps=1
+        ).x  # another program, so equal to round-off
+        np.testing.assert_allclose(guided.generate(2, key=key, condition=1), one_step, rtol=1e-5, atol=1e-6)
 
     def test_wrong_use(self, guided, key):
         """Errors say what is required."""

@@ -45,9 +45,8 @@ def test_generation_adds_the_noise_of_the_likelihood(key):
     num = noise.size
     assert abs(noise.mean()) < 4 * 0.2 / num**0.5
     assert abs(noise.std() - 0.2) < 4 * 0.2 / (2 * num) ** 0.5
-    np.testing.assert_array_equal(
-        model.generate_mean(5, key=key, chunk_size=2), model.generate_mean(5, key=key)
-    )
+    in_chunks = model.generate_mean(5, key=key, chunk_size=2)  # another program, so equal to round-off
+    np.testing.assert_allclose(in_chunks, model.generate_mean(5, key=key), rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="`n_samples` must be at least 1"):
         model.generate_mean(0, key=key)
     with pytest.raises(ValueError, match="`chunk_size` must be at least 1; got 0"):
