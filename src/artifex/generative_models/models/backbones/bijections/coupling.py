@@ -91,19 +91,32 @@ class Coupling(AbstractSameShapeBijection):
 
     def _parts(self, x: Float[Array, " size"]) -> tuple[Float[Array, " kept"], Float[Array, " mapped"]]:
         mask = np.asarray(self.mask)
-        return x[np.flatnonzero(~mask)], x[np.flatnonzero(mask)]
+        return _taken(x, np.flatnonzero(~mask)), _taken(x, np.flatnonzero(mask))
 
     def _whole(self, kept: Float[Array, " kept"], mapped: Float[Array, " mapped"]) -> Float[Array, " size"]:
+        mapped = mapped.astype(kept.dtype)
+        if list(self.mask) == sorted(self.mask):
+            return jnp.concatenate([kept, mapped])
+        if list(self.mask) == sorted(self.mask, reverse=True):
+            return jnp.concatenate([mapped, kept])
         order = np.argsort(
             np.asarray(self.mask), stable=True
         )  # places of the kept ones, then of the mapped ones
-        return jnp.concatenate([kept, mapped.astype(kept.dtype)])[np.argsort(order)]
+        return jnp.concatenate([kept, mapped])[np.argsort(order)]
 
     def _parameters(
         self, kept: Float[Array, " kept"], condition: Condition | None
     ) -> Float[Array, "mapped num_parameters"]:
         inputs = kept if condition is None else jnp.concatenate([kept, condition.astype(kept.dtype)])
         return self.conditioner(inputs).reshape(-1, self.transformer.num_parameters)
+
+
+def _taken(x: Float[Array, " size"], places: np.ndarray) -> Float[Array, " part"]:
+    """The entries at increasing places; as a slice where they are evenly spaced, whose derivative needs no scatter."""
+    steps = np.unique(np.diff(places))
+    if len(steps) > 1:
+        return x[places]
+    return x[places[0] : places[-1] + 1 : int(steps[0]) if len(steps) else 1]
 
 
 def coupling_mask(mask: str | tuple[bool, ...], size: int) -> tuple[bool, ...]:
