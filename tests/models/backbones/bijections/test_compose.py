@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 from tests.models.backbones.bijections.table import SHAPE
 
+from artifex.generative_models.core.configuration import CouplingLayerConfig
 from artifex.generative_models.models.backbones.bijections import (
     ActNorm,
     Affine,
     Chain,
+    Coupling,
     Inverted,
     LeakyReLU,
+    LeakyTanh,
     LULinear,
     Permutation,
+    Reverse,
     ScannedBijection,
     Sigmoid,
     initialized,
@@ -63,6 +67,19 @@ def test_initialized_by_channel_and_for_constants(key):
         initialized(norm, x[:1])
 
 
+def test_initialized_with_a_condition(key):
+    """Conditional layers on the way from data to latent see the condition of each example."""
+    coupling = Coupling(CouplingLayerConfig(hidden_size=4, num_layers=1), SHAPE, condition_size=2, key=key)
+    coupling = jax.tree.map(lambda leaf: 3.0 * leaf, coupling)
+    x_key, condition_key = jax.random.split(key)
+    x = jax.random.normal(x_key, (64, *SHAPE))
+    condition = 2.0 * jax.random.normal(condition_key, (64, 2))
+    flow = eqx.filter_jit(initialized)(Chain([ActNorm(SHAPE), coupling]), x, condition)
+    latents = jax.jit(jax.vmap(flow.inverse))(x, condition)
+    np.testing.assert_allclose(latents.mean(0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(latents.std(0), 1.0, atol=1e-4)
+
+
 def test_a_scan_is_its_layers_in_turn(key):
     """The same numbers as the layers one by one, and one trace whatever their number."""
     traces = []
@@ -99,6 +116,13 @@ def test_what_does_not_fit(key):
         Permutation(np.array([0, 0, 2]))
     with pytest.raises(ValueError, match="`slope` must be positive"):
         LeakyReLU(SHAPE, slope=0.0)
+    with pytest.raises(ValueError, match="`limit` must be positive"):
+        LeakyTanh(SHAPE, limit=0.0)
+    with pytest.raises(ValueError, match="needs an axis"):
+        Reverse(())
+    with pytest.raises(ValueError, match="share one condition"):
+        configs = CouplingLayerConfig(hidden_size=2, num_layers=1)
+        Chain([Coupling(configs, SHAPE, condition_size=size, key=key) for size in (1, 2)])
     with pytest.raises(ValueError, match="`scale` must be positive"):
         Affine(SHAPE, scale=-1.0)
     with pytest.raises(ValueError, match="maps vectors"):
