@@ -109,6 +109,29 @@ def mixture_log_prob(x, logits, loc, scale):
     return scipy.special.logsumexp(parts, axis=1)
 
 
+def zero_inflated_log_prob(x, extra, count, logits):
+    """Of a negative binomial, in float64."""
+    counted = scipy.special.log_expit(-extra) + negative_binomial_log_prob(x, count, logits)
+    return np.where(x == 0, np.logaddexp(scipy.special.log_expit(extra), counted), counted)
+
+
+def negative_binomial_log_prob(x, count, logits):
+    """SciPy counts failures before successes."""
+    return scipy.stats.nbinom.logpmf(x, count, scipy.special.expit(-logits))
+
+
+def low_rank_log_prob(x, loc, scale, factor):
+    """Of the dense covariance."""
+    return scipy.stats.multivariate_normal.logpdf(x, loc, np.diag(scale**2) + factor @ factor.T)
+
+
+def gumbel_softmax_log_prob(x, logits, temperature):
+    """Maddison et al. 2017, equation 10, in float64."""
+    num, terms = len(logits), logits - temperature * np.log(x)
+    log_scale = scipy.special.gammaln(num) + (num - 1) * np.log(temperature)
+    return log_scale + (terms - np.log(x)).sum(1) - num * scipy.special.logsumexp(terms, axis=1)
+
+
 def make_mixture(logits, loc, scale):
     """Of scalars."""
     return d.mixture(logits, d.normal(loc, scale, batch_ndims=1))
@@ -206,5 +229,71 @@ CASES = {
         points=[-2.0, 0.0, 3.2, 200.0, -1e5],
         log_prob=mixture_log_prob,
         has_entropy=False,
+    ),
+    "poisson": Case(
+        make=d.poisson,
+        params=(3.3,),
+        points=[0.0, 1.0, 3.0, 50.0, 1e5],
+        log_prob=lambda x, rate: scipy.stats.poisson.logpmf(x, rate),
+        support=np.arange(60.0),
+        outside=1.25,
+        has_entropy=False,
+    ),
+    "poisson_large": Case(
+        make=d.poisson,
+        params=(1e5,),
+        points=[0.0, 9.9e4, 1e5, 1.01e5, 2e5],
+        log_prob=lambda x, rate: scipy.stats.poisson.logpmf(x, rate),
+        support=np.arange(9.7e4, 1.03e5),
+        has_entropy=False,
+    ),
+    "negative_binomial": Case(
+        make=d.negative_binomial,
+        params=(0.7, 1.1),
+        points=[0.0, 1.0, 3.0, 200.0, 1e5],
+        log_prob=negative_binomial_log_prob,
+        support=np.arange(100.0),
+        outside=-1.0,
+        has_entropy=False,
+    ),
+    "negative_binomial_large": Case(
+        make=d.negative_binomial,
+        params=(3e4, 0.2),
+        points=[0.0, 1e3, 3.6e4, 3.7e4, 2e5],
+        log_prob=negative_binomial_log_prob,
+        support=np.arange(3.5e4, 3.9e4),
+        has_entropy=False,
+    ),
+    "zero_inflated": Case(
+        make=lambda extra, *params: d.zero_inflated(extra, d.negative_binomial(*params)),
+        params=(-0.5, 2.5, 0.4),
+        points=[0.0, 1.0, 3.0, 200.0],
+        log_prob=zero_inflated_log_prob,
+        support=np.arange(100.0),
+        outside=0.5,
+        has_entropy=False,
+    ),
+    "multivariate_normal": Case(
+        make=d.multivariate_normal,
+        params=([0.3, -1.0, 2.0], [[2.0, 0.6, -0.2], [0.6, 0.5, 0.1], [-0.2, 0.1, 1.0]]),
+        points=[[0.0, 0.0, 0.0], [1.0, -2.0, 300.0], [1e6, 1e6, -1e6]],
+        log_prob=lambda x, loc, covariance: scipy.stats.multivariate_normal.logpdf(
+            x, loc, (covariance + covariance.T) / 2
+        ),
+    ),
+    "low_rank_normal": Case(
+        make=d.low_rank_normal,
+        params=([0.3, -1.0, 2.0], [0.2, 0.5, 0.1], [[20.0, 0.3], [-5.0, 0.2], [3.0, -0.6]]),
+        points=[[0.0, 0.0, 0.0], [200.0, -51.0, 32.0], [1e5, 1e6, -1e6]],
+        log_prob=low_rank_log_prob,
+    ),
+    "gumbel_softmax": Case(
+        make=d.gumbel_softmax,
+        params=([0.3, -1.0, 2.0], 0.7),
+        points=[[0.2, 0.3, 0.5], [1e-30, 0.25, 0.75], [0.5, 0.5, 1e-10]],
+        log_prob=gumbel_softmax_log_prob,
+        outside=[-0.25, 0.5, 0.75],
+        has_entropy=False,
+        has_mean=False,
     ),
 }

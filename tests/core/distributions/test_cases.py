@@ -69,7 +69,7 @@ def test_density_integrates_to_one(name):
 def test_probabilities_sum_to_one(name):
     """Over the whole support, or all of it that counts."""
     case = CASES[name]
-    log_probs = jax.vmap(case.distribution().log_prob)(jnp.asarray(case.support))
+    log_probs = jax.vmap(case.distribution().log_prob)(jnp.asarray(case.support, jnp.float32))
     np.testing.assert_allclose(np.exp(np.asarray(log_probs, float)).sum(), 1.0, rtol=2e-5)
 
 

@@ -7,6 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from artifex.generative_models.core.distributions.multivariate_normal import (
+    AbstractMultivariateNormal,
+    as_multivariate,
+)
 from artifex.generative_models.core.distributions.support import name_of
 
 
@@ -35,6 +39,9 @@ def kl_divergence(p: distrax.Distribution, q: distrax.Distribution) -> Float[Arr
 @kl_divergence.register
 def _(p: distrax.Independent, q: distrax.Distribution) -> Float[Array, "..."]:
     check_same_events(p, q)
+    as_vectors = as_multivariate(p)
+    if as_vectors is not None and isinstance(q, AbstractMultivariateNormal):
+        return kl_divergence(as_vectors, q)
     if not isinstance(q, distrax.Independent) or p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise no_closed_form(p, q)
     entries = kl_divergence(p.distribution, q.distribution)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from artifex.generative_models.core.distributions.bernoulli import Bernoulli
 from artifex.generative_models.core.distributions.beta import Beta
 from artifex.generative_models.core.distributions.categorical import Categorical, OneHot
+from artifex.generative_models.core.distributions.counts import Poisson
 from artifex.generative_models.core.distributions.dirichlet import Dirichlet
 from artifex.generative_models.core.distributions.divergences import (
     check_same_events,
@@ -17,7 +18,7 @@ from artifex.generative_models.core.distributions.divergences import (
 from artifex.generative_models.core.distributions.gamma import Gamma
 from artifex.generative_models.core.distributions.laplace import Laplace
 from artifex.generative_models.core.distributions.normal import Normal
-from artifex.generative_models.core.distributions.special import log_gamma_bregman
+from artifex.generative_models.core.distributions.special import deviance, log_gamma_bregman
 from artifex.generative_models.core.distributions.uniform import Uniform
 
 Entries = Float[Array, "..."]
@@ -57,6 +58,13 @@ def _(p: Bernoulli, q: distrax.Distribution) -> Entries:
         jax.nn.log_sigmoid(sign * p.logits) - jax.nn.log_sigmoid(sign * q.logits) for sign in (1, -1)
     )
     return p.mean() * ones + jax.nn.sigmoid(-p.logits) * zeros
+
+
+@kl_divergence.register
+def _(p: Poisson, q: distrax.Distribution) -> Entries:
+    if not isinstance(q, Poisson):
+        raise no_closed_form(p, q)
+    return deviance(p.rate, q.rate)
 
 
 @kl_divergence.register
