@@ -34,11 +34,13 @@ from artifex.generative_models.core.configuration import (
     FSQConfig,
     GaussianMixturePriorConfig,
     HierarchicalVAEConfig,
+    IAFConfig,
     ImportanceWeightedConfig,
     LatentDiffusionConfig,
     LearnedRangeVarianceConfig,
     LevelTimesConfig,
     LinearScheduleConfig,
+    MAFConfig,
     MaskedDiffusionConfig,
     MeanFlowConfig,
     MLPDecoderConfig,
@@ -47,8 +49,12 @@ from artifex.generative_models.core.configuration import (
     MMDConfig,
     MMDiTConfig,
     ModelConfig,
+    NAFConfig,
+    NICEConfig,
     NormalConfig,
+    NSFConfig,
     OptimalTransportCouplingConfig,
+    RealNVPConfig,
     ResidualQuantizerConfig,
     ScoreSDEConfig,
     StochasticInterpolantConfig,
@@ -120,6 +126,7 @@ _DENOISER: dict[str, Any] = {
     "network": MLPDenoiserConfig(hidden_size=16, num_layers=2),
     "num_sampling_steps": 3,
 }
+_FLOW: dict[str, Any] = {"event_shape": _SHAPE, "num_layers": 2, "hidden_size": 16}
 _TOKENS: dict[str, Any] = {"event_shape": _SHAPE, "vocab_size": 5, "num_sampling_steps": 3}
 _LEVELS = DiscretizedLogisticConfig(num_levels=17)
 
@@ -169,6 +176,12 @@ TABLE: dict[str, Entry] = {
         VQVAEConfig(**_QUANTIZED, quantizer=FSQConfig(levels=(4, 3, 3)), likelihood=BernoulliConfig())
     ),
     "autoencoder_kl": Entry(AutoencoderKLConfig(**_AUTOENCODER), binary=False, fit_steps=100),
+    "nice": Entry(NICEConfig(**_FLOW), binary=False, is_slow=True),
+    "real_nvp_labels": Entry(RealNVPConfig(**_FLOW, num_classes=3), binary=False),
+    "maf": Entry(MAFConfig(**_FLOW), binary=False),
+    "iaf": Entry(IAFConfig(**_FLOW), binary=False, is_slow=True),
+    "nsf_condition": Entry(NSFConfig(**_FLOW, condition_shape=(2,)), binary=False),
+    "naf": Entry(NAFConfig(**_FLOW, monotone_size=4), binary=False, is_slow=True),
     "ddpm": Entry(DDPMConfig(**_DENOISER, path=DDPMPathConfig(num_steps=20, beta_end=0.5))),
     "ddpm_learned_variance_self_conditioning": Entry(
         DDPMConfig(

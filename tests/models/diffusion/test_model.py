@@ -32,7 +32,7 @@ from artifex.generative_models.core.configuration import (
     VPredictionConfig,
 )
 from artifex.generative_models.factory import create_model
-from artifex.generative_models.models.diffusion.latents import spherical_interpolation
+from artifex.generative_models.models.backbones.interpolation import spherical_interpolation
 from artifex.generative_models.models.diffusion.paths import make_path
 from artifex.generative_models.models.diffusion.predictions import make_prediction
 from artifex.generative_models.models.diffusion.times import draw_times_batch

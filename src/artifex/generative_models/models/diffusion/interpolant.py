@@ -23,9 +23,9 @@ from artifex.generative_models.core.registry import register_model
 from artifex.generative_models.core.sampling.make import make_solver
 from artifex.generative_models.models.backbones import condition_vector
 from artifex.generative_models.models.backbones.denoisers import AbstractDenoiserNetwork, make_denoiser
+from artifex.generative_models.models.backbones.interpolation import spherical_interpolation
 from artifex.generative_models.models.diffusion.bridges import Bridge
 from artifex.generative_models.models.diffusion.couplings import couple_batch
-from artifex.generative_models.models.diffusion.latents import spherical_interpolation
 from artifex.generative_models.models.diffusion.paths import make_path
 from artifex.generative_models.models.diffusion.times import draw_times_batch
 

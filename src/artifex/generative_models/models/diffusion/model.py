@@ -33,6 +33,7 @@ from artifex.generative_models.core.random import example_keys
 from artifex.generative_models.core.registry import register_model
 from artifex.generative_models.core.sampling import Denoiser, Estimate, guided, make_sampler
 from artifex.generative_models.models.backbones.denoisers import AbstractDenoiserNetwork, make_denoiser
+from artifex.generative_models.models.backbones.interpolation import spherical_interpolation
 from artifex.generative_models.models.diffusion.bound import (
     BoundTerms,
     bound_term,
@@ -40,7 +41,7 @@ from artifex.generative_models.models.diffusion.bound import (
 )
 from artifex.generative_models.models.diffusion.conditions import flagged_condition
 from artifex.generative_models.models.diffusion.couplings import couple_batch
-from artifex.generative_models.models.diffusion.latents import follow, spherical_interpolation
+from artifex.generative_models.models.diffusion.latents import follow
 from artifex.generative_models.models.diffusion.levels import network_level
 from artifex.generative_models.models.diffusion.likelihood import log_prob_by_ode
 from artifex.generative_models.models.diffusion.pairs import data_and_noise

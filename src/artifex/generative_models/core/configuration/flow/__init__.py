@@ -1,5 +1,11 @@
 """Configs of normalizing flows."""
 
+from artifex.generative_models.core.configuration.flow.bases import (
+    LatentDensityConfig,
+    LogisticLatentConfig,
+    NormalLatentConfig,
+    StudentTLatentConfig,
+)
 from artifex.generative_models.core.configuration.flow.bijections import (
     BijectionConfig,
     CouplingLayerConfig,
@@ -19,6 +25,17 @@ from artifex.generative_models.core.configuration.flow.layers import (
     ReverseConfig,
     ScannedConfig,
     SylvesterConfig,
+)
+from artifex.generative_models.core.configuration.flow.models import (
+    BijectionFlowConfig,
+    FlowConfig,
+    IAFConfig,
+    MAFConfig,
+    NAFConfig,
+    NICEConfig,
+    NSFConfig,
+    RealNVPConfig,
+    VectorFlowConfig,
 )
 from artifex.generative_models.core.configuration.flow.transformers import (
     AdditiveTransformerConfig,

@@ -1,0 +1,203 @@
+"""The normalizing flow, of which NICE, RealNVP, MAF, IAF and neural spline flows are configs.
+
+    x = f(z; c),   z ~ p(z),   log p(x | c) = log p(z) + log |det dz/dx|
+
+with a bijection f, trained by maximum likelihood. Source: Papamakarios et al. 2021, arXiv:1912.02762.
+"""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from artifex.generative_models.core.arrays import Arrays
+from artifex.generative_models.core.configuration import (
+    BijectionFlowConfig,
+    FlowConfig,
+    IAFConfig,
+    MAFConfig,
+    NAFConfig,
+    NICEConfig,
+    NSFConfig,
+    RealNVPConfig,
+)
+from artifex.generative_models.core.models import (
+    AbstractDensityModel,
+    AbstractLatentModel,
+    checked_batch,
+    generate_examples,
+    mean_loss,
+)
+from artifex.generative_models.core.protocols import LossOutput
+from artifex.generative_models.core.registry import register_model
+from artifex.generative_models.models.backbones import condition_vector
+from artifex.generative_models.models.backbones.bijections import (
+    AbstractBijection,
+    initialized,
+    make_bijection,
+)
+from artifex.generative_models.models.backbones.interpolation import spherical_interpolation
+from artifex.generative_models.models.flow.latent import latent_density
+from artifex.generative_models.models.flow.layers import flow_layers
+
+
+@register_model(BijectionFlowConfig)
+@register_model(NICEConfig)
+@register_model(RealNVPConfig)
+@register_model(MAFConfig)
+@register_model(IAFConfig)
+@register_model(NSFConfig)
+@register_model(NAFConfig)
+class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
+    """A bijection from latents of a simple density to examples, with exact densities of both.
+
+    Latents are vectors, whatever the shape of an example.
+
+    >>> from artifex.generative_models.factory import create_model
+    >>> flow = create_model(NSFConfig(event_shape=(2,), num_layers=2), key=jax.random.key(0))
+    >>> x, log_prob = flow.sample_and_log_prob(5, key=jax.random.key(1))
+    >>> bool(jnp.allclose(flow.log_prob(x), log_prob, atol=1e-4))
+    True
+    """
+
+    log_prob_kind: ClassVar[str] = "exact"
+
+    config: FlowConfig = eqx.field(static=True)
+    bijection: AbstractBijection
+
+    def __init__(self, config: FlowConfig, *, key: Key[Array, ""]):
+        """Random weights.
+
+        Args:
+            config: layers and density of the latents.
+            key: randomness of the weights.
+
+        Raises:
+            ValueError: the layers change the length of the vector, or do not fit it.
+        """
+        self.config = config
+        size = config.event_size
+        self.bijection = make_bijection(
+            flow_layers(config), (size,), condition_size=config.condition_size, key=key
+        )
+        if self.bijection.out_shape != (size,):
+            raise ValueError(
+                f"the flow's layers must map vectors of {size} numbers to such vectors; they lead to shape "
+                f"{self.bijection.out_shape}"
+            )
+        if config.condition_size and not self.bijection.condition_size:
+            raise ValueError(
+                "the model is conditional, but none of its layers takes a condition: use one that does, such as "
+                "`coupling`, or leave `num_classes` and `condition_shape` out"
+            )
+
+    # One example
+
+    def _log_prob_terms_one(
+        self, x: Array, condition: Array | None
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """The log-density of the latent, and the logarithm of the volume change towards it."""
+        z, log_det = self.bijection.inverse_and_log_det(x.ravel(), condition_vector(self.config, condition))
+        density = latent_density(self.config.latent, self.config.event_size)
+        return jnp.asarray(density.log_prob(z)), log_det
+
+    def _log_prob_one(
+        self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
+    ) -> Float[Array, ""]:
+        latent_log_prob, log_det = self._log_prob_terms_one(x, condition)
+        return latent_log_prob + log_det
+
+    def _loss_one(
+        self, x: Array, condition: Array | None, *, key: Key[Array, ""]
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        latent_log_prob, log_det = self._log_prob_terms_one(x, condition)
+        return -latent_log_prob - log_det, {"latent_log_prob": latent_log_prob, "log_det": log_det}
+
+    def _loss_batch(
+        self, x: Array, condition: Array | None, *, key: Key[Array, ""], step: Array
+    ) -> LossOutput:
+        return mean_loss(self._loss_one, x, condition, key=key)
+
+    def _generate_one(self, condition: Array | None, *, key: Key[Array, ""]) -> Array:
+        z = latent_density(self.config.latent, self.config.event_size).sample(seed=key)
+        return self._decode_one(z, condition)
+
+    def _encode_one(self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None) -> Array:
+        return self.bijection.inverse(x.ravel(), condition_vector(self.config, condition))
+
+    def _decode_one(self, z: Array, condition: Array | None) -> Array:
+        x = self.bijection.forward(z, condition_vector(self.config, condition))
+        return x.reshape(self.config.event_shape)
+
+    def _interpolate_one(
+        self, start: Array, end: Array, weight: Float[Array, ""], condition: Array | None
+    ) -> Array:
+        z_start, z_end = (self._encode_one(x, condition, key=None) for x in (start, end))
+        return self._decode_one(spherical_interpolation(z_start, z_end, weight), condition)
+
+    # A batch
+
+    def sample_and_log_prob(
+        self,
+        n_samples: int,
+        *,
+        key: Key[Array, ""],
+        condition: Arrays | None = None,
+        temperature: float = 1.0,
+        chunk_size: int | None = None,
+    ) -> tuple[Float[Array, "n_samples ..."], Float[Array, " n_samples"]]:
+        """New examples and the logarithm of the density from which they come, in one pass through the layers.
+
+        Args:
+            n_samples: how many.
+            key: as of `generate`: at temperature 1 the examples are the same.
+            condition: one for each sample, or a single one for all; None for an unconditional model.
+            temperature: factor of the scale of the latents; other than 1, the density is that of the latents so
+                scaled, and not the model's. A new value compiles nothing.
+            chunk_size: at most so many samples at once.
+
+        Returns:
+            Examples of shape `(n_samples, *event_shape)`, and one number for each, in nats.
+
+        Raises:
+            ValueError: the temperature is not positive.
+        """
+        if not temperature > 0:
+            raise ValueError(f"`temperature` must be positive; got {temperature}")
+        temperatures = jnp.full(n_samples, temperature)
+        return generate_examples(
+            _sample_and_log_prob_one,
+            self,
+            n_samples,
+            key=key,
+            condition=condition,
+            chunk_size=chunk_size,
+            inputs=(temperatures,),
+        )
+
+    def initialized(self, x: Arrays, condition: Arrays | None = None) -> "NormalizingFlow":
+        """The same model with every `act_norm` set so that what leaves it towards the latents is standardised.
+
+        Args:
+            x: a batch of data, shape `(batch, *event_shape)`, at least two examples.
+            condition: their conditions, for a conditional model.
+        """
+        x, condition = checked_batch(self.config, x, condition)
+        vectors = None
+        if condition is not None:
+            vectors = jax.vmap(lambda condition: condition_vector(self.config, condition))(condition)
+        bijection = initialized(self.bijection, x.reshape(len(x), -1), vectors)
+        return eqx.tree_at(lambda model: model.bijection, self, bijection)
+
+
+def _sample_and_log_prob_one(
+    model: NormalizingFlow, condition: Array | None, temperature: Float[Array, ""], *, key: Key[Array, ""]
+) -> tuple[Array, Float[Array, ""]]:
+    density = latent_density(model.config.latent, model.config.event_size)
+    z = density.sample(seed=key)
+    scaled = temperature * z
+    log_scale = model.config.event_size * jnp.log(temperature)
+    x, log_det = model.bijection.forward_and_log_det(scaled, condition_vector(model.config, condition))
+    return x.reshape(model.config.event_shape), jnp.asarray(density.log_prob(z)) - log_scale - log_det
