@@ -65,6 +65,11 @@ def gamma_params(a, rate):
     return a, 0.0, 1 / rate
 
 
+def truncated_params(loc, scale, low, high):
+    """SciPy's bounds are in units of the scale."""
+    return (low - loc) / scale, (high - loc) / scale, loc, scale
+
+
 def uniform_params(low, high):
     """SciPy's form."""
     return low, high - low
@@ -171,6 +176,30 @@ CASES = {
     "beta": scalar(d.beta, scipy.stats.beta, (2.5, 0.8), [1e-30, 1e-3, 0.4, 0.9, 0.9999], outside=1.01),
     "beta_large": scalar(d.beta, scipy.stats.beta, (3e4, 9e4), [1e-3, 0.24, 0.25, 0.26, 0.9], outside=-0.1),
     "beta_skew": scalar(d.beta, scipy.stats.beta, (0.3, 2e4), [1e-30, 1e-6, 1e-3, 0.5], outside=-0.1),
+    "truncated_normal": scalar(
+        d.truncated_normal,
+        scipy.stats.truncnorm,
+        (0.5, 2.0, -1.0, 4.0),
+        [-0.999, 0.5, 3.9],
+        truncated_params,
+        outside=4.5,
+    ),
+    "truncated_normal_tail": scalar(
+        d.truncated_normal,
+        scipy.stats.truncnorm,
+        (0.5, 0.1, 2.0, 9.0),
+        [2.01, 3.0, 5.0],
+        truncated_params,
+        has_entropy=False,  # SciPy's is not finite
+    ),
+    "von_mises": scalar(
+        d.von_mises,
+        scipy.stats.vonmises,
+        (0.0, 2.0),
+        [0.1, -3.0, 2.0],
+        lambda loc, concentration: (concentration, loc),
+        has_mean=False,
+    ),
     "bernoulli": Case(
         make=d.bernoulli,
         params=(-0.4,),

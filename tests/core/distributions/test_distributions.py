@@ -16,13 +16,20 @@ from artifex.generative_models.core.distributions import (
     dirichlet,
     discretized_logistic,
     gamma,
+    gumbel_softmax,
     laplace,
+    low_rank_normal,
     mixture,
+    multivariate_normal,
+    negative_binomial,
     normal,
     normal_from_output,
     one_hot,
+    poisson,
+    straight_through,
     student_t,
     uniform,
+    zero_inflated,
 )
 
 RNG = np.random.default_rng(0)
@@ -228,6 +235,26 @@ def test_distributions_live_in_jit_vmap_and_grad(key):
             lambda: categorical(jnp.array([0.0, jnp.nan])),
             "`logits` must hold numbers; 1 of 2 entries are NaN",
         ),
+        (lambda: poisson(jnp.array([0.0])), "`rate` must be positive"),
+        (lambda: negative_binomial(jnp.zeros(1), 0.0), "`total_count` must be positive"),
+        (lambda: zero_inflated(jnp.zeros(2), poisson(jnp.ones(2))), "Build them with `batch_ndims=1`"),
+        (lambda: gumbel_softmax(jnp.zeros(3), 0.0), "`temperature` must be positive.*take `one_hot`"),
+        (lambda: multivariate_normal(jnp.zeros(2)), "either `covariance` or `scale_tril`; got both or none"),
+        (
+            lambda: multivariate_normal(jnp.zeros(2), jnp.eye(3)),
+            r"must have the shape \(2, 2\).*got \(3, 3\)",
+        ),
+        (
+            lambda: multivariate_normal(jnp.zeros(2), jnp.ones((2, 2)) - 2 * jnp.eye(2)),
+            "positive definite; got a",
+        ),
+        (
+            lambda: multivariate_normal(jnp.zeros(2), jnp.tri(2)),
+            "`covariance` must be symmetric; got differences",
+        ),
+        (lambda: multivariate_normal(jnp.zeros(2), scale_tril=-jnp.eye(2)), "`scale_tril` must be positive"),
+        (lambda: low_rank_normal(jnp.zeros(2), 1.0, jnp.ones((3, 1))), "`factor` must have the shape"),
+        (lambda: low_rank_normal(jnp.zeros(2), 0.0, jnp.ones((2, 1))), "`scale` must be positive"),
         (lambda: one_hot(jnp.array([0.0, jnp.nan])), "`logits` must hold numbers"),
         (lambda: dirichlet(jnp.ones((3, 2)), batch_ndims=2), "`batch_ndims` may be at most 1.*got 2"),
     ],
@@ -250,3 +277,12 @@ def test_check_support_needs_a_leading_axis():
     check_support(uniform(jnp.zeros(2), 1.0), jnp.full((3, 2), 1.01), tolerance=0.02)
     with pytest.raises(TypeError, match="Gumbel does not say what its support is"):
         check_support(distrax.Gumbel(jnp.zeros(()), jnp.ones(())), jnp.zeros(2))
+
+
+def test_straight_through_is_hard_with_a_soft_gradient():
+    """The value is one-hot, the gradient that of the relaxed vector."""
+    logits, weights = jnp.array([0.3, 1.0, -0.5]), jnp.array([1.0, 2.0, 3.0])
+    hard, pull = jax.vjp(lambda logits: straight_through(jax.nn.softmax(logits)), logits)
+    np.testing.assert_allclose(hard, [0.0, 1.0, 0.0], atol=1e-6)
+    _, soft_pull = jax.vjp(jax.nn.softmax, logits)
+    np.testing.assert_allclose(pull(weights)[0], soft_pull(weights)[0])

@@ -3,7 +3,11 @@
 All axes of the parameters are event axes, so `log_prob` of one event is a scalar; `vmap` for more events.
 """
 
-from artifex.generative_models.core.distributions import entry_divergences, vector_divergences
+from artifex.generative_models.core.distributions import (
+    direction_divergences,
+    entry_divergences,
+    vector_divergences,
+)
 from artifex.generative_models.core.distributions.autoregressive import Autoregressive
 from artifex.generative_models.core.distributions.base import AbstractDistribution, AbstractEntries
 from artifex.generative_models.core.distributions.bernoulli import Bernoulli
@@ -15,6 +19,7 @@ from artifex.generative_models.core.distributions.count_events import (
     zero_inflated,
 )
 from artifex.generative_models.core.distributions.counts import NegativeBinomial, Poisson, ZeroInflated
+from artifex.generative_models.core.distributions.directions import von_mises, von_mises_fisher
 from artifex.generative_models.core.distributions.dirichlet import Dirichlet
 from artifex.generative_models.core.distributions.discretized_logistic import DiscretizedLogistic
 from artifex.generative_models.core.distributions.divergences import (
@@ -34,6 +39,7 @@ from artifex.generative_models.core.distributions.events import (
     normal,
     normal_from_output,
     student_t,
+    truncated_normal,
     uniform,
 )
 from artifex.generative_models.core.distributions.gamma import Gamma
@@ -51,6 +57,7 @@ from artifex.generative_models.core.distributions.normal import Normal
 from artifex.generative_models.core.distributions.student_t import StudentT
 from artifex.generative_models.core.distributions.support import check_support, distance_to_support
 from artifex.generative_models.core.distributions.transformed import Bijection, Transformed
+from artifex.generative_models.core.distributions.truncated_normal import TruncatedNormal
 from artifex.generative_models.core.distributions.uniform import Uniform
 from artifex.generative_models.core.distributions.vectors import (
     dirichlet,
@@ -59,3 +66,4 @@ from artifex.generative_models.core.distributions.vectors import (
     multivariate_normal,
     one_hot,
 )
+from artifex.generative_models.core.distributions.von_mises_fisher import VonMises, VonMisesFisher

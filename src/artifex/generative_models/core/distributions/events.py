@@ -22,6 +22,7 @@ from artifex.generative_models.core.distributions.parameters import (
     like,
 )
 from artifex.generative_models.core.distributions.student_t import StudentT
+from artifex.generative_models.core.distributions.truncated_normal import TruncatedNormal
 from artifex.generative_models.core.distributions.uniform import Uniform
 
 _SCALE_FIX = "Pass a network's output through softplus or exp."
@@ -106,6 +107,31 @@ def uniform(
     """
     check_ordered(low, high)
     return as_event(Uniform(low, like(high, low, "high")), batch_ndims)
+
+
+def truncated_normal(
+    loc: Float[Array, "..."],
+    scale: Float[Array, "..."] | float,
+    low: Float[Array, "..."] | float = -jnp.inf,
+    high: Float[Array, "..."] | float = jnp.inf,
+    *,
+    batch_ndims: int = 0,
+) -> distrax.Distribution:
+    """Independent entries that are normal, given that they lie in [low, high]; see `TruncatedNormal`.
+
+    Args:
+        loc: means before the truncation; they may lie outside of the bounds.
+        scale: standard deviations before it, positive: of the same shape, or one for all entries.
+        low: lower bounds, likewise; `-inf`: none.
+        high: upper bounds, above them, likewise; `inf`: none.
+        batch_ndims: so many leading axes stay batch axes.
+    """
+    check_positive("scale", scale, _SCALE_FIX)
+    check_ordered(low, high)
+    scale, low, high = (
+        like(*pair) for pair in ((scale, loc, "scale"), (low, loc, "low"), (high, loc, "high"))
+    )
+    return as_event(TruncatedNormal(loc, scale, low, high), batch_ndims)
 
 
 def gamma(

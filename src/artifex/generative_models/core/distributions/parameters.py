@@ -55,6 +55,19 @@ def check_positive(name: str, value: Array | float, fix: str) -> None:
         raise ValueError(f"`{name}` must be positive and finite; got {_examples(entries, wrong)}. {fix}")
 
 
+def check_not_negative(name: str, value: Array | float) -> None:
+    """Raise if a known entry is negative or not finite."""
+    if not known(value):
+        return
+    entries = np.atleast_1d(np.asarray(value))
+    wrong = ~((entries >= 0) & np.isfinite(entries))
+    if wrong.any():
+        raise ValueError(
+            f"`{name}` must be at least 0 and finite; got {_examples(entries, wrong)}. Pass a network's output through "
+            "softplus or exp."
+        )
+
+
 def check_ordered(low: Array | float, high: Array | float) -> None:
     """Raise if known bounds are not in order."""
     if not known(low, high):

@@ -72,9 +72,9 @@ def gumbel_softmax(
 
 def multivariate_normal(
     loc: Float[Array, "*event dim"],
-    covariance: Float[Array, "*event dim dim"] | None = None,
+    covariance: Float[Array, "... rows columns"] | None = None,
     *,
-    scale_tril: Float[Array, "*event dim dim"] | None = None,
+    scale_tril: Float[Array, "... rows columns"] | None = None,
     batch_ndims: int = 0,
 ) -> distrax.Distribution:
     """Independent normal vectors with full covariances. For a diagonal one take `normal`.
@@ -103,7 +103,7 @@ def multivariate_normal(
 def low_rank_normal(
     loc: Float[Array, "*event dim"],
     scale: Float[Array, "*event dim"] | float,
-    factor: Float[Array, "*event dim rank"],
+    factor: Float[Array, "... rows rank"],
     *,
     batch_ndims: int = 0,
 ) -> distrax.Distribution:
