@@ -60,8 +60,6 @@ PAIRS = {
     ),
     "one_hot": (one_hot(jnp.array([0.1, 0.5, -1.0])), one_hot(jnp.zeros(3))),
     # What distrax knows beyond these comes through the same function.
-    "distrax_beta": (distrax.Beta(2.0, 3.0), distrax.Beta(1.5, 1.0)),
-    "distrax_gamma": (distrax.Gamma(2.0, 1.0), distrax.Gamma(1.5, 2.0)),
     "distrax_gumbel": (distrax.Gumbel(0.0, 1.0), distrax.Gumbel(0.5, 2.0)),
     "distrax_von_mises": (distrax.VonMises(0.0, 2.0), distrax.VonMises(0.5, 1.0)),
 }
@@ -72,9 +70,14 @@ def test_closed_form_is_the_monte_carlo_mean(name, key):
     """Within 4 standard errors; the uniform pair has none, its log-ratio is constant."""
     p, q = PAIRS[name]
     with jax.numpy_rank_promotion("allow"):  # distrax's own samplers rely on it
-        samples = p.sample(seed=key, sample_shape=(NUM_SAMPLES,))
-        ratios = np.array(jax.vmap(lambda x: p.log_prob(x) - q.log_prob(x))(samples), np.float64)
-        exact = kl_divergence(p, q)
+
+        @jax.jit
+        def estimate(key):
+            samples = p.sample(seed=key, sample_shape=(NUM_SAMPLES,))
+            return jax.vmap(lambda x: p.log_prob(x) - q.log_prob(x))(samples), kl_divergence(p, q)
+
+        ratios, exact = estimate(key)
+    ratios = np.array(ratios, np.float64)
     assert exact.shape == ()
     assert abs(ratios.mean() - exact) <= 4 * ratios.std() / NUM_SAMPLES**0.5 + 1e-5
     assert abs(exact) > 0.01
