@@ -37,6 +37,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ("--no-deps", "avitai-artifex", "calibrax", "datarax"),
     ("huggingface-hub", "importlib-metadata", "filelock", "regex", "requests", "safetensors", "pillow"),
     ("--no-deps", "diffusers"),
+    ("flowjax==19.1.2",),
+    ("--no-deps", "zuko"),
 )
 
 

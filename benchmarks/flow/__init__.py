@@ -1,0 +1,1 @@
+"""A spline flow, in every implementation that it is compared with."""
