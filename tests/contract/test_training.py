@@ -40,6 +40,7 @@ MIXES = [
     pytest.param(mix, marks=() if mix in ("fsdp", "data-fsdp-tensor") else pytest.mark.slow) for mix in MESHES
 ]
 ROUND_OFF = 64 * float(jnp.finfo(jnp.float32).eps)
+ILL_CONDITIONED = 1e-4  # what round-off may reach where it is shown to be multiplied by the model
 
 # Adam's default `eps` would turn round-off in tiny gradients into whole steps. With this one a step moves a parameter
 # by at most as much as its gradient is off.
@@ -51,21 +52,43 @@ def first_state(model, key):
     return eqx.tree_at(lambda s: s.step, state, jnp.asarray(START, jnp.int32))
 
 
+def compiled_step(model, config, **options):
+    """The step on a mesh, as a function of a model, a batch and a key."""
+    like = first_state(model, jax.random.key(0))
+    step = make_train_step(like, OPTIMIZER, mesh=make_mesh(config), ema_decay=0.9, **options)
+    return lambda model, given, key: step(step.place(first_state(model, key)), given)
+
+
 def step_once(model, given, key, config, **options):
     """The state after one compiled step on a mesh, and its metrics."""
-    state = first_state(model, key)
-    step = make_train_step(state, OPTIMIZER, mesh=make_mesh(config), ema_decay=0.9, **options)
-    new, metrics = step(step.place(state), given)
+    new, metrics = compiled_step(model, config, **options)(model, given, key)
     return new, jax.device_get(metrics)
 
 
-def assert_round_off(actual, expected, *, terms=None):
-    """Floats agree to `ROUND_OFF` of a leaf's largest entry (and of `terms`); all other arrays are equal."""
+def one_ulp_off(model, seed):
+    """The model with each float moved to one of its two neighbours."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(
+        lambda x: (
+            np.nextafter(x, rng.choice([-np.inf, np.inf], x.shape).astype(x.dtype))
+            if eqx.is_inexact_array(x)
+            else x
+        ),
+        model,
+    )
+
+
+def assert_round_off(actual, expected, *, terms=None, moved=None):
+    """Floats agree to `ROUND_OFF` of a leaf's largest entry (and of `terms`); all other arrays are equal.
+
+    `moved` says what one unit in the last place of the weights does to a leaf; four times as much is round-off too.
+    """
     actual, expected = (named_leaves(eqx.filter(tree, eqx.is_array)) for tree in (actual, expected))
     assert actual.keys() == expected.keys()
     for name, wanted in expected.items():
         size = np.abs(wanted).max() + (terms or {}).get(name, 0.0)
-        atol = ROUND_OFF * size if jnp.issubdtype(wanted.dtype, jnp.inexact) else 0
+        limit = min(ROUND_OFF * size + 4 * (moved or {}).get(name, 0.0), ILL_CONDITIONED * size)
+        atol = limit if jnp.issubdtype(wanted.dtype, jnp.inexact) else 0
         np.testing.assert_allclose(actual[name], wanted, rtol=0, atol=atol, err_msg=name)
 
 
@@ -75,9 +98,29 @@ def given(entry):
 
 
 @pytest.fixture(scope="module")
-def one_device(model, given):
-    """State and metrics after one step on one device, on the host."""
-    return step_once(model, given, jax.random.key(0), MeshConfig(data=1))
+def one_device_step(model):
+    return compiled_step(model, MeshConfig(data=1))
+
+
+@pytest.fixture(scope="module")
+def one_device(one_device_step, model, given):
+    """State and metrics after one step on one device."""
+    new, metrics = one_device_step(model, given, jax.random.key(0))
+    return new, jax.device_get(metrics)
+
+
+@pytest.fixture(scope="module")
+def moved(one_device_step, one_device, model, given):
+    """How far Adam's moments move, by leaf, when each weight moves by one unit in the last place."""
+    wanted = named_leaves(one_device[0].opt_state[0])
+    largest = dict.fromkeys(wanted, 0.0)
+    for seed in range(4):
+        new, _ = one_device_step(one_ulp_off(model, seed), given, jax.random.key(0))
+        actual = named_leaves(new.opt_state[0])
+        largest = {
+            name: max(value, np.abs(actual[name] - wanted[name]).max()) for name, value in largest.items()
+        }
+    return largest
 
 
 def test_every_parameter_learns(model, one_device):
@@ -97,11 +140,13 @@ def test_every_parameter_learns(model, one_device):
 
 
 @pytest.mark.parametrize("mix", MIXES)
-def test_one_device_equals_eight(model, given, one_device, key, mix, monkeypatch):
+def test_one_device_equals_eight(model, given, one_device, moved, key, mix, monkeypatch):
     """One step agrees to float32 round-off, however the arrays are split.
 
     A gradient is a sum over examples and pixels, of which a device adds up its own first. So entries may differ by
-    some units in the last place of the leaf's largest entry, also where they are small; seen are at most 5.
+    some units in the last place of the leaf's largest entry, also where they are small; seen are at most 5. Where a
+    loss is the difference of two nearly equal outputs, as in the distillation of a consistency model, it may be a
+    hundred; then a unit in the last place of the weights is seen to do as much.
     """
     monkeypatch.setattr(sharding, "MIN_SPLIT_SIZE", 16)  # even weights as small as these are split
     eight, eight_metrics = step_once(model, given, key, MESHES[mix])
@@ -111,10 +156,11 @@ def test_one_device_equals_eight(model, given, one_device, key, mix, monkeypatch
     ]
     assert any(is_split) == (mix != "data")
     gradients = {name: 10 * np.abs(leaf).max() for name, leaf in named_leaves(one.opt_state[0].mu).items()}
-    assert_round_off(eight.opt_state[0], one.opt_state[0])
+    assert_round_off(eight.opt_state[0], one.opt_state[0], moved=moved)
     # A parameter is off by what its gradient is off, where that is less than Adam's `eps`.
-    assert_round_off(eight.model, one.model, terms=gradients)
-    assert_round_off(eight.ema, one.ema, terms=gradients)
+    moved = {name.removeprefix("mu."): 10 * value for name, value in moved.items() if name.startswith("mu.")}
+    assert_round_off(eight.model, one.model, terms=gradients, moved=moved)
+    assert_round_off(eight.ema, one.ema, terms=gradients, moved=moved)
     assert_round_off(eight_metrics, one_metrics, terms=dict.fromkeys(one_metrics, 1.0))
 
 
