@@ -25,8 +25,10 @@ from artifex.generative_models.core.configuration import (
     Experiment,
     ImportanceWeightedConfig,
     TrainingConfig,
+    VAEConfig,
     WarmupCosineScheduleConfig,
 )
+from artifex.generative_models.core.trainable import count_parameters
 from artifex.generative_models.training import Reached
 from benchmarks.harness import RESULTS, machine, write_result
 
@@ -78,13 +80,28 @@ def training(num_steps: int, batch_size: int, learning_rate: float, log_every: i
 
 
 def run(k: int, minutes: float, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Train for a time, evaluate on test images."""
+    """Train for a time with k samples, beside the published number."""
     preset: Experiment = ax.zoo.get("vae_mnist")
-    data = ax.load_data(preset.data)
     objective = (
         ElboConfig() if k == 1 else ImportanceWeightedConfig(num_samples=k, estimator=arguments.estimator)
     )
-    model = ax.create_model(preset.model.replace(objective=objective), key=jax.random.key(0))
+    measured, _ = train_and_score(preset, preset.model.replace(objective=objective), minutes, arguments)
+    nll = measured["nll_5000"]
+    return {
+        "k": k,
+        "published": PUBLISHED.get(k),
+        "difference": round(nll - PUBLISHED[k], 3) if k in PUBLISHED else None,
+        "objective": objective.kind if k == 1 else f"{objective.kind} ({arguments.estimator})",
+        **measured,
+    }
+
+
+def train_and_score(
+    preset: Experiment, config: VAEConfig, minutes: float, arguments: argparse.Namespace
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Train a model for a time on the data of a preset; what was measured, and the bound of each test image."""
+    data = ax.load_data(preset.data)
+    model = ax.create_model(config, key=jax.random.key(0))
     test = data.test.batch(np.arange(arguments.test_images), key=jax.random.key(7))["x"]
 
     begin = time.monotonic()
@@ -97,7 +114,7 @@ def run(k: int, minutes: float, arguments: argparse.Namespace) -> dict[str, Any]
     # What is left after the calibration, a compilation, and 3 % for a slower stretch.
     left = 0.97 * (60 * minutes - (time.monotonic() - begin) - first["time"])
     num_steps = max(1000, int(left * rate / 1000) * 1000)
-    print(f"k={k}: {rate:.0f} steps/s, so {num_steps} steps", flush=True)
+    print(f"{rate:.0f} steps/s, so {num_steps} steps", flush=True)
 
     curve = Curve(num_steps // 20, test, jax.random.key(8))
     started = time.monotonic()
@@ -120,20 +137,17 @@ def run(k: int, minutes: float, arguments: argparse.Namespace) -> dict[str, Any]
             for i in range(0, len(test), 50)
         ]
     )
-    nll = float(-bounds.mean())
-    return {
-        "k": k,
-        "nll_5000": round(nll, 3),
+    measured = {
+        "parameters": count_parameters(model),
+        "nll_5000": round(float(-bounds.mean()), 3),
         "standard_error": round(float(bounds.std(ddof=1) / math.sqrt(len(bounds))), 3),
-        "published": PUBLISHED.get(k),
-        "difference": round(nll - PUBLISHED[k], 3) if k in PUBLISHED else None,
         "test_images": len(bounds),
         "training_minutes": round(seconds / 60, 2),
         "steps": num_steps,
         "epochs": round(num_steps * arguments.batch_size / len(data.train), 1),
-        "objective": objective.kind if k == 1 else f"{objective.kind} ({arguments.estimator})",
         "curve_of_100_sample_bound": curve.points,
     }
+    return measured, bounds
 
 
 def picture(results: list[dict[str, Any]], path: Path) -> None:

@@ -23,6 +23,7 @@ from artifex.generative_models.core.configuration import (
     ContinuousConsistencyConfig,
     ConvDecoderConfig,
     ConvEncoderConfig,
+    CouplingLayerConfig,
     DDIMConfig,
     DDPMConfig,
     DDPMPathConfig,
@@ -31,6 +32,8 @@ from artifex.generative_models.core.configuration import (
     DiTConfig,
     EDMConfig,
     FlowMatchingConfig,
+    FlowPosteriorConfig,
+    FlowPriorConfig,
     FSQConfig,
     GaussianMixturePriorConfig,
     HierarchicalVAEConfig,
@@ -41,6 +44,7 @@ from artifex.generative_models.core.configuration import (
     LevelTimesConfig,
     LinearScheduleConfig,
     MAFConfig,
+    MaskedAutoregressiveConfig,
     MaskedDiffusionConfig,
     MeanFlowConfig,
     MLPDecoderConfig,
@@ -129,6 +133,9 @@ _DENOISER: dict[str, Any] = {
 _FLOW: dict[str, Any] = {"event_shape": _SHAPE, "num_layers": 2, "hidden_size": 16}
 _TOKENS: dict[str, Any] = {"event_shape": _SHAPE, "vocab_size": 5, "num_sampling_steps": 3}
 _LEVELS = DiscretizedLogisticConfig(num_levels=17)
+_FLOW_POSTERIOR = FlowPosteriorConfig(
+    bijection=MaskedAutoregressiveConfig(hidden_size=16, num_layers=1), context_size=4
+)
 
 TABLE: dict[str, Entry] = {
     "vae_mlp_bernoulli": Entry(VAEConfig(**_MLP, likelihood=BernoulliConfig())),
@@ -146,6 +153,16 @@ TABLE: dict[str, Entry] = {
     "vae_dreg": Entry(VAEConfig(**_MLP, objective=ImportanceWeightedConfig(num_samples=5, estimator="dreg"))),
     "vae_vamp": Entry(VAEConfig(**_MLP, prior=VampPriorConfig(num_components=6))),
     "vae_mixture": Entry(VAEConfig(**_MLP, prior=GaussianMixturePriorConfig(num_components=6))),
+    "vae_iaf": Entry(VAEConfig(**_MLP, posterior=_FLOW_POSTERIOR)),
+    "vae_flows_iwae": Entry(
+        VAEConfig(
+            **_MLP,
+            posterior=_FLOW_POSTERIOR,
+            prior=FlowPriorConfig(bijection=CouplingLayerConfig(hidden_size=16, num_layers=1)),
+            objective=ImportanceWeightedConfig(num_samples=5),
+        ),
+        is_slow=True,
+    ),
     # Its estimate of the total correlation keeps an offset of up to 2 log(8 * 8) nats, times 6, that nothing lowers.
     "vae_total_correlation": Entry(
         VAEConfig(**_MLP, objective=TotalCorrelationConfig(dataset_size=8)), fit_metric="reconstruction"

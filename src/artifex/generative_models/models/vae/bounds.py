@@ -37,7 +37,7 @@ class ElboTerms(eqx.Module):
     Attributes:
         z: the sample.
         reconstruction: `-log p(x|z)` in nats.
-        kl: KL(q(z|x) || p(z)) in nats: exact for a Gaussian prior, else `log q(z|x) - log p(z)`.
+        kl: KL(q(z|x) || p(z)) in nats: exact where both are Gaussian, else `log q(z|x) - log p(z)`.
         kl_parts: what the KL is made of, by name, where there are several layers of latents.
     """
 
@@ -87,21 +87,28 @@ def elbo_terms(
 ) -> ElboTerms:
     """The ELBO's parts for one example; `elbo = -reconstruction - kl`."""
     posterior = model._posterior_one(x, condition)
-    z = posterior.sample(seed=key)
+    z, log_prob = posterior.sample_and_log_prob(seed=key)  # for a flow, the density without its inverse
     return ElboTerms(
         z=z,
         reconstruction=jnp.negative(model._likelihood_one(z, condition).log_prob(x)),
-        kl=kl_to_prior(posterior, model._prior_one(condition), z),
+        kl=_kl_to_prior(posterior, model._prior_one(condition), z, jnp.asarray(log_prob)),
     )
 
 
-def kl_to_prior(
-    posterior: distrax.Distribution, prior: distrax.Distribution, z: Float[Array, "*latent"]
+def _kl_to_prior(
+    posterior: distrax.Distribution,
+    prior: distrax.Distribution,
+    z: Float[Array, "*latent"],
+    log_prob: Float[Array, ""],
 ) -> Float[Array, ""]:
-    """KL(posterior || prior) in nats: in closed form for a Gaussian prior, by the sample `z` for any other."""
-    if isinstance(prior, distrax.Independent) and isinstance(prior.distribution, Normal):
+    """KL(posterior || prior) in nats: in closed form where both are Gaussian, else by the sample `z`."""
+    if _is_gaussian(posterior) and _is_gaussian(prior):
         return kl_divergence(posterior, prior)
-    return log_ratio(posterior, prior, z)
+    return jnp.subtract(log_prob, prior.log_prob(z))
+
+
+def _is_gaussian(distribution: distrax.Distribution) -> bool:
+    return isinstance(distribution, distrax.Independent) and isinstance(distribution.distribution, Normal)
 
 
 def log_ratio(
@@ -116,8 +123,8 @@ def log_weights(
 ) -> LogWeights:
     """Log weights of one posterior sample for each key; their gradient is that of the bound (IWAE)."""
     posterior = model._posterior_one(x, condition)
-    z = jax.vmap(lambda key: posterior.sample(seed=key))(keys)
-    return _log_weights_at(model, x, condition, z, posterior)
+    z, log_probs = jax.vmap(lambda key: posterior.sample_and_log_prob(seed=key))(keys)
+    return _log_weights_at(model, x, condition, z, log_probs)
 
 
 def doubly_reparameterized_log_weights(
@@ -135,15 +142,16 @@ def doubly_reparameterized_log_weights(
     z = jax.vmap(lambda key: posterior.sample(seed=key))(keys)
     z, probe = _weigh_gradient_twice(z)
     held = jax.tree.map(jax.lax.stop_gradient, posterior)
-    weights = _log_weights_at(model, x, condition, z, held)
+    weights = _log_weights_at(model, x, condition, z, jax.vmap(held.log_prob)(z))
     return LogWeights(likelihood=weights.likelihood + probe, ratio=weights.ratio)
 
 
-def _log_weights_at(model, x, condition, z, posterior) -> LogWeights:
+def _log_weights_at(model, x, condition, z, log_probs) -> LogWeights:
+    """Of latents with the log-densities `log_probs` in the posterior."""
     prior = model._prior_one(condition)
     return LogWeights(
         likelihood=jax.vmap(lambda z: model._likelihood_one(z, condition).log_prob(x))(z),
-        ratio=jax.vmap(lambda z: prior.log_prob(z) - posterior.log_prob(z))(z),
+        ratio=jax.vmap(prior.log_prob)(z) - log_probs,
     )
 
 

@@ -1,4 +1,4 @@
-"""The VAE with one vector of Gaussian latents: encoder, prior, decoder and likelihood, trained by an objective."""
+"""The VAE with one vector of latents: encoder, posterior, prior, decoder and likelihood, trained by an objective."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,11 +11,7 @@ from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import VAEConfig
-from artifex.generative_models.core.distributions import (
-    AbstractLikelihood,
-    make_likelihood,
-    normal_from_output,
-)
+from artifex.generative_models.core.distributions import AbstractLikelihood, make_likelihood
 from artifex.generative_models.core.models import (
     conditions_for,
     map_examples,
@@ -25,12 +21,13 @@ from artifex.generative_models.models.backbones import condition_vector, make_de
 from artifex.generative_models.models.vae.base import AbstractVAE
 from artifex.generative_models.models.vae.bounds import ElboTerms, LogWeights, elbo_terms, log_weights
 from artifex.generative_models.models.vae.objectives import AbstractObjective, make_objective
+from artifex.generative_models.models.vae.posteriors import AbstractPosterior, NormalPosterior, make_posterior
 from artifex.generative_models.models.vae.priors import AbstractPrior, make_prior
 
 
 @register_model(VAEConfig)
 class VAE(AbstractVAE):
-    """Variational autoencoder: z ~ p(z), x ~ p(x|z), with a diagonal Gaussian q(z|x) for the posterior.
+    """Variational autoencoder: z ~ p(z), x ~ p(x|z), with a diagonal Gaussian q(z|x), or a flow of one.
 
     Source: Kingma & Welling 2014, arXiv:1312.6114.
 
@@ -44,6 +41,7 @@ class VAE(AbstractVAE):
     encoder: Callable[..., Array]
     decoder: Callable[..., Array]
     likelihood: AbstractLikelihood
+    posterior: AbstractPosterior
     prior: AbstractPrior
     objective: AbstractObjective
 
@@ -54,14 +52,15 @@ class VAE(AbstractVAE):
             config: sizes and kinds of all parts.
             key: randomness of the parameters.
         """
-        encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
+        encoder_key, decoder_key, prior_key, posterior_key = jax.random.split(key, 4)
         self.config = config
         self.likelihood = make_likelihood(config.likelihood, config.event_shape)
+        self.posterior = make_posterior(config.posterior, config.latent_size, key=posterior_key)
         self.encoder = make_encoder(
             config.encoder,
             config.event_shape,
             condition_size=config.condition_size,
-            out_size=2 * config.latent_size,
+            out_size=self.posterior.output_size,
             key=encoder_key,
         )
         self.decoder = make_decoder(
@@ -76,9 +75,11 @@ class VAE(AbstractVAE):
 
     # One example
 
+    def _encoder_output_one(self, x: Array, condition: Array | None) -> Float[Array, " size"]:
+        return self.encoder(x, condition_vector(self.config, condition))
+
     def _posterior_one(self, x: Array, condition: Array | None) -> distrax.Distribution:
-        vector = condition_vector(self.config, condition)
-        return normal_from_output(self.encoder(x, vector))
+        return self.posterior.distribution(self._encoder_output_one(x, condition))
 
     def _prior_one(self, condition: Array | None) -> distrax.Distribution:
         return self.prior.distribution(lambda x: self._posterior_one(x, condition))
@@ -100,8 +101,10 @@ class VAE(AbstractVAE):
     def _encode_one(
         self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
     ) -> Float[Array, " latent"]:
-        posterior = self._posterior_one(x, condition)
-        return posterior.mean() if key is None else posterior.sample(seed=key)
+        output = self._encoder_output_one(x, condition)
+        if key is None:
+            return self.posterior.centre(output)
+        return self.posterior.distribution(output).sample(seed=key)
 
     def _interpolate_one(
         self, start: Array, end: Array, weight: Float[Array, ""], condition: Array | None
@@ -115,7 +118,16 @@ class VAE(AbstractVAE):
     def posterior_parameters(
         self, x: Arrays, condition: Arrays | None = None
     ) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
-        """Means and standard deviations of q(z|x), each of shape `(batch, latent_size)`."""
+        """Means and standard deviations of q(z|x), each of shape `(batch, latent_size)`.
+
+        Raises:
+            TypeError: the posterior is a flow, which has neither in closed form.
+        """
+        if not isinstance(self.posterior, NormalPosterior):
+            raise TypeError(
+                f"means and standard deviations are known for a `NormalPosterior` alone; got "
+                f"{type(self.posterior).__name__}. Samples are what `encode` gives with a key."
+            )
         return map_examples(_posterior_parameters_one, self, x, condition, None)
 
     def latent_traversal(

@@ -12,13 +12,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.configuration import (
+    FlowPriorConfig,
     GaussianMixturePriorConfig,
     PriorConfig,
     StandardNormalPriorConfig,
     VAEConfig,
     VampPriorConfig,
 )
-from artifex.generative_models.core.distributions import mixture, normal
+from artifex.generative_models.core.distributions import Transformed, mixture, normal
+from artifex.generative_models.models.backbones.bijections import AbstractBijection
+from artifex.generative_models.models.vae.posteriors import latent_bijection
 
 
 class AbstractPrior(eqx.Module):
@@ -83,6 +86,16 @@ class VampPrior(AbstractPrior):
         return mixture(jnp.zeros(self.pseudo_inputs.shape[0]), parts)
 
 
+class FlowPrior(AbstractPrior):
+    """What a bijection makes of standard normal latents; the same whatever the condition."""
+
+    bijection: AbstractBijection
+
+    def distribution(self, posterior: Callable[[Array], distrax.Distribution]) -> distrax.Distribution:
+        """That of f(u) with u ~ N(0, 1)."""
+        return Transformed(normal(jnp.zeros(self.bijection.event_shape), 1.0), self.bijection)
+
+
 def _at_least_float32(values: Array) -> Array:
     """Densities are computed in float32, also where the policy keeps parameters in a shorter type."""
     return values.astype(jnp.promote_types(values.dtype, jnp.float32))
@@ -113,3 +126,8 @@ def _(config: GaussianMixturePriorConfig, model_config: VAEConfig, *, key: Key[A
 @make_prior.register
 def _(config: VampPriorConfig, model_config: VAEConfig, *, key: Key[Array, ""]) -> AbstractPrior:
     return VampPrior(config, model_config.event_shape, key=key)
+
+
+@make_prior.register
+def _(config: FlowPriorConfig, model_config: VAEConfig, *, key: Key[Array, ""]) -> AbstractPrior:
+    return FlowPrior(latent_bijection(config.bijection, model_config.latent_size, key=key))

@@ -16,7 +16,13 @@ from artifex.generative_models.core.configuration.vae.objectives import (
     TotalCorrelationConfig,
     VAEObjectiveConfig,
 )
+from artifex.generative_models.core.configuration.vae.posteriors import (
+    FlowPosteriorConfig,
+    NormalPosteriorConfig,
+    PosteriorConfig,
+)
 from artifex.generative_models.core.configuration.vae.priors import (
+    FlowPriorConfig,
     GaussianMixturePriorConfig,
     PriorConfig,
     StandardNormalPriorConfig,

@@ -2,6 +2,7 @@
 
 from artifex.generative_models.core.configuration.base import Config, config
 from artifex.generative_models.core.configuration.fields import PositiveFloat, PositiveInt
+from artifex.generative_models.core.configuration.flow import BijectionConfig, ScannedConfig
 
 
 @config()
@@ -40,3 +41,18 @@ class VampPriorConfig(PriorConfig):
     num_components: PositiveInt = 64
     initial_mean: float = 0.5
     initial_scale: PositiveFloat = 0.1
+
+
+@config("flow")
+class FlowPriorConfig(PriorConfig):
+    """What a bijection makes of standard normal latents; by default affine couplings (RealNVP).
+
+    Training needs the density of given latents, so the bijection's inverse has to be fast: couplings, or
+    autoregressive layers inside `inverse`. Source: Chen et al. 2017 (variational lossy autoencoder),
+    arXiv:1611.02731, section 3.2.
+
+    Attributes:
+        bijection: from the normal latents to the latents.
+    """
+
+    bijection: BijectionConfig = ScannedConfig()
