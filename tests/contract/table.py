@@ -61,7 +61,9 @@ from artifex.generative_models.core.configuration import (
     RealNVPConfig,
     ResidualQuantizerConfig,
     ScoreSDEConfig,
+    SetFlowConfig,
     StochasticInterpolantConfig,
+    TarFlowConfig,
     TokenDiffusionConfig,
     TokenMLPConfig,
     TokenTransformerConfig,
@@ -199,6 +201,26 @@ TABLE: dict[str, Entry] = {
     "iaf": Entry(IAFConfig(**_FLOW), binary=False, is_slow=True),
     "nsf_condition": Entry(NSFConfig(**_FLOW, condition_shape=(2,)), binary=False),
     "naf": Entry(NAFConfig(**_FLOW, monotone_size=4), binary=False, is_slow=True),
+    "set_flow": Entry(
+        SetFlowConfig(event_shape=(4, 2), num_layers=2, hidden_size=16, num_heads=2),
+        binary=False,
+        is_slow=True,
+    ),
+    "tarflow_labels": Entry(
+        TarFlowConfig(
+            event_shape=_SHAPE,
+            num_classes=3,
+            num_layers=2,
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_heads=2,
+            noise_scale=0.25,
+            condition_dropout=0.2,
+            guidance_scale=2.0,
+        ),
+        binary=False,
+        fit_steps=100,
+    ),
     "ddpm": Entry(DDPMConfig(**_DENOISER, path=DDPMPathConfig(num_steps=20, beta_end=0.5))),
     "ddpm_learned_variance_self_conditioning": Entry(
         DDPMConfig(

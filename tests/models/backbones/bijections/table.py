@@ -18,6 +18,8 @@ from artifex.generative_models.core.configuration import (
     MixtureCDFConfig,
     MonotoneNetworkConfig,
     RationalQuadraticSplineConfig,
+    SetCouplingConfig,
+    TransformerAutoregressiveConfig,
 )
 from artifex.generative_models.models.backbones.bijections import (
     AbstractBijection,
@@ -35,15 +37,19 @@ from artifex.generative_models.models.backbones.bijections import (
     Logit,
     LULinear,
     MaskedAutoregressive,
+    PatchesToImage,
     Permutation,
     Planar,
     Radial,
+    Reshape,
     Reverse,
     ScannedBijection,
+    SetCoupling,
     Sigmoid,
     Softplus,
     Sylvester,
     Tanh,
+    TransformerAutoregressive,
 )
 from artifex.generative_models.models.backbones.bijections.transformers import wrapped
 
@@ -85,6 +91,7 @@ TRANSFORMERS = {
     "monotone_network": MonotoneNetworkConfig(hidden_size=3),
 }
 CONDITION_SIZE = 2
+_TRANSFORMER: dict[str, Any] = {"hidden_size": 8, "num_layers": 1, "num_heads": 2}
 
 
 def _entries(name: str) -> Row:
@@ -138,6 +145,27 @@ ROWS = {
         "rational_quadratic_spline", size=3, hidden_size=1, num_layers=1, activation="softplus"
     ),
     "autoregressive_network": _autoregressive("monotone_network", size=2, hidden_size=5, num_layers=1),
+    "reshape": Row(lambda key: Reshape((2, 3), (3, 2))),
+    "reverse_sequence": Row(lambda key: Reverse((3, 2), axis=0)),
+    "patches": Row(lambda key: PatchesToImage((2, 2, 4), 2)),
+    "set_coupling": Row(
+        lambda key: SetCoupling(
+            SetCouplingConfig(mask=(True, False, False), transformer=TRANSFORMERS["affine"], **_TRANSFORMER),
+            (4, 3),
+            condition_size=CONDITION_SIZE,
+            key=key,
+        ),
+        spread=0.3,
+    ),
+    "transformer_autoregressive": Row(
+        lambda key: TransformerAutoregressive(
+            TransformerAutoregressiveConfig(transformer=TRANSFORMERS["affine"], **_TRANSFORMER),
+            (4, 2),
+            condition_size=CONDITION_SIZE,
+            key=key,
+        ),
+        spread=0.3,
+    ),
 }
 
 

@@ -161,11 +161,16 @@ from artifex.generative_models.core.configuration.flow import (
     RadialConfig,
     RationalQuadraticSplineConfig,
     RealNVPConfig,
+    ReshapeConfig,
     ReverseConfig,
     ScalarTransformerConfig,
     ScannedConfig,
+    SetCouplingConfig,
+    SetFlowConfig,
     StudentTLatentConfig,
     SylvesterConfig,
+    TarFlowConfig,
+    TransformerAutoregressiveConfig,
     VectorFlowConfig,
 )
 from artifex.generative_models.core.configuration.likelihoods import (

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from artifex.generative_models.core.configuration import AttentionKernel
 from artifex.generative_models.models.backbones.layers import apply_linear, linear
@@ -20,21 +20,44 @@ def attend(
     values: Float[Array, "others heads head_size"],
     *,
     is_causal: bool = False,
+    is_visible: Bool[Array, "tokens others"] | None = None,
     kernel: AttentionKernel = "auto",
 ) -> Float[Array, "tokens heads head_size"]:
-    """`softmax(queries keys^T / sqrt(head_size)) values` in each head; the softmax is computed in float32.
+    """`softmax(queries keys^T / sqrt(head_size)) values` in each head; the softmax is computed in float32 at least.
 
     Args:
         queries: what asks.
         keys: what is compared with it.
         values: what is mixed.
         is_causal: whether token i sees the others up to number i alone.
+        is_visible: which others a token sees, at least one; None: all.
         kernel: "auto" takes cuDNN's where it can, which has no forward-mode derivative; "xla" never.
     """
+    if queries.dtype == jnp.float64:  # JAX's function would compute the softmax in float32
+        return _attend_in_full(queries, keys, values, is_causal, is_visible)
     chosen = (
         attention_kernel(jax.devices()[0], queries.dtype, queries.shape[-1]) if kernel == "auto" else "xla"
     )
-    return jax.nn.dot_product_attention(queries, keys, values, is_causal=is_causal, implementation=chosen)
+    mask = None if is_visible is None else is_visible[None]
+    return jax.nn.dot_product_attention(
+        queries, keys, values, mask=mask, is_causal=is_causal, implementation=chosen
+    )
+
+
+def _attend_in_full(
+    queries: Float[Array, "tokens heads head_size"],
+    keys: Float[Array, "others heads head_size"],
+    values: Float[Array, "others heads head_size"],
+    is_causal: bool,
+    is_visible: Bool[Array, "tokens others"] | None,
+) -> Float[Array, "tokens heads head_size"]:
+    """`attend` in the type of its arguments."""
+    scores = jnp.einsum("tnh,snh->nts", queries, keys) * queries.shape[-1] ** -0.5
+    if is_causal:
+        scores = jnp.where(jnp.tri(*scores.shape[1:], dtype=bool)[None], scores, -jnp.inf)
+    if is_visible is not None:
+        scores = jnp.where(is_visible[None], scores, -jnp.inf)
+    return jnp.einsum("nts,snh->tnh", jax.nn.softmax(scores, axis=-1), values)
 
 
 def attention_kernel(device: Any, dtype: Any, head_size: int) -> Literal["cudnn", "xla"]:

@@ -4,7 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from artifex.generative_models.core.configuration import ConfigError, ModelConfig
 
@@ -29,6 +29,24 @@ def condition_vector(
     if not jnp.issubdtype(array.dtype, jnp.floating):
         array = array.astype(jnp.float32)
     return array.ravel()
+
+
+def flagged_condition(
+    config: ModelConfig, condition: Array | None, is_withheld: Bool[Array, ""] | bool | None
+) -> Float[Array, " size"] | None:
+    """A condition as the vector that a network takes, with one more number that says whether it is withheld.
+
+    Args:
+        config: says whether conditions are labels or arrays.
+        condition: of one example; None: unconditional.
+        is_withheld: whether the network shall not see it, but zeros; None: the network never learns without, and
+            the vector has no such number.
+    """
+    vector = condition_vector(config, condition)
+    if vector is None or is_withheld is None:
+        return vector
+    kept = 1.0 - jnp.asarray(is_withheld, vector.dtype)
+    return jnp.append(kept * vector, 1.0 - kept)
 
 
 def check_condition_vector(vector: Array | None, condition_size: int) -> None:

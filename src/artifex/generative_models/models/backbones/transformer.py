@@ -51,8 +51,8 @@ class CausalAttention(eqx.Module):
             keys=jax.lax.dynamic_update_index_in_dim(cache.keys, keys[0], position, 0),
             values=jax.lax.dynamic_update_index_in_dim(cache.values, values[0], position, 0),
         )
-        seen = (jnp.arange(cache.keys.shape[0]) <= position)[None, None]
-        mixed = jax.nn.dot_product_attention(queries, cache.keys, cache.values, mask=seen)
+        seen = (jnp.arange(cache.keys.shape[0]) <= position)[None]
+        mixed = attend(queries, cache.keys, cache.values, is_visible=seen, kernel="xla")
         return apply_linear(self.out, mixed.reshape(x.shape)), cache
 
     def _project(self, x: Float[Array, "length hidden"]) -> list[Float[Array, "length heads head_size"]]:

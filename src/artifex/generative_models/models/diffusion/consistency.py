@@ -38,8 +38,8 @@ from artifex.generative_models.core.sampling import (
     make_times,
 )
 from artifex.generative_models.core.trainable import Buffer
+from artifex.generative_models.models.backbones.conditions import flagged_condition
 from artifex.generative_models.models.backbones.denoisers import AbstractDenoiserNetwork, make_denoiser
-from artifex.generative_models.models.diffusion.conditions import flagged_condition
 from artifex.generative_models.models.diffusion.consistency_objectives import make_objective
 from artifex.generative_models.models.diffusion.levels import network_level
 from artifex.generative_models.models.diffusion.model import GaussianDiffusion

@@ -26,9 +26,9 @@ from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.random import example_keys
 from artifex.generative_models.core.registry import register_model
 from artifex.generative_models.core.sampling import Sampled, checked_times, make_times
+from artifex.generative_models.models.backbones.conditions import flagged_condition
 from artifex.generative_models.models.backbones.denoisers import AbstractDenoiserNetwork, make_denoiser
 from artifex.generative_models.models.backbones.noise_levels import sinusoidal_features
-from artifex.generative_models.models.diffusion.conditions import flagged_condition
 from artifex.generative_models.models.diffusion.levels import network_level
 from artifex.generative_models.models.diffusion.paths import LinearPath
 from artifex.generative_models.models.diffusion.times import draw_times_batch

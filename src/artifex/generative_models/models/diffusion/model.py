@@ -32,6 +32,7 @@ from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.random import example_keys
 from artifex.generative_models.core.registry import register_model
 from artifex.generative_models.core.sampling import Denoiser, Estimate, guided, make_sampler
+from artifex.generative_models.models.backbones.conditions import flagged_condition
 from artifex.generative_models.models.backbones.denoisers import AbstractDenoiserNetwork, make_denoiser
 from artifex.generative_models.models.backbones.interpolation import spherical_interpolation
 from artifex.generative_models.models.diffusion.bound import (
@@ -39,7 +40,6 @@ from artifex.generative_models.models.diffusion.bound import (
     bound_term,
     variational_bound_one,
 )
-from artifex.generative_models.models.diffusion.conditions import flagged_condition
 from artifex.generative_models.models.diffusion.couplings import couple_batch
 from artifex.generative_models.models.diffusion.latents import follow
 from artifex.generative_models.models.diffusion.levels import network_level

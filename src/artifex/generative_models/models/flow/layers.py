@@ -23,9 +23,12 @@ from artifex.generative_models.core.configuration import (
     PermutationConfig,
     RationalQuadraticSplineConfig,
     RealNVPConfig,
+    ReshapeConfig,
     ReverseConfig,
     ScalarTransformerConfig,
     ScannedConfig,
+    SetCouplingConfig,
+    SetFlowConfig,
     VectorFlowConfig,
 )
 
@@ -73,6 +76,19 @@ def _(config: NSFConfig) -> BijectionConfig:
 @flow_layers.register
 def _(config: NAFConfig) -> BijectionConfig:
     return _autoregressive(config, MonotoneNetworkConfig(hidden_size=config.monotone_size))
+
+
+@flow_layers.register
+def _(config: SetFlowConfig) -> BijectionConfig:
+    coupling = SetCouplingConfig(
+        transformer=config.transformer,
+        hidden_size=config.hidden_size,
+        num_layers=config.num_hidden_layers,
+        num_heads=config.num_heads,
+    )
+    pair = ChainConfig(layers=(coupling, ReverseConfig()))
+    couplings = ScannedConfig(layer=pair, num_layers=config.num_layers)
+    return ChainConfig(layers=(ReshapeConfig(shape=config.event_shape), couplings, ReshapeConfig()))
 
 
 def _couplings(config: VectorFlowConfig, transformer: ScalarTransformerConfig) -> BijectionConfig:

@@ -22,6 +22,7 @@ from artifex.generative_models.core.configuration import (
     NICEConfig,
     NSFConfig,
     RealNVPConfig,
+    SetFlowConfig,
 )
 from artifex.generative_models.core.models import (
     AbstractDensityModel,
@@ -50,6 +51,7 @@ from artifex.generative_models.models.flow.layers import flow_layers
 @register_model(IAFConfig)
 @register_model(NSFConfig)
 @register_model(NAFConfig)
+@register_model(SetFlowConfig)
 class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
     """A bijection from latents of a simple density to examples, with exact densities of both.
 

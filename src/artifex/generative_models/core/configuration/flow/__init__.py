@@ -1,5 +1,6 @@
 """Configs of normalizing flows."""
 
+from artifex.generative_models.core.configuration.flow.attention_models import SetFlowConfig, TarFlowConfig
 from artifex.generative_models.core.configuration.flow.bases import (
     LatentDensityConfig,
     LogisticLatentConfig,
@@ -36,6 +37,11 @@ from artifex.generative_models.core.configuration.flow.models import (
     NSFConfig,
     RealNVPConfig,
     VectorFlowConfig,
+)
+from artifex.generative_models.core.configuration.flow.structured import (
+    ReshapeConfig,
+    SetCouplingConfig,
+    TransformerAutoregressiveConfig,
 )
 from artifex.generative_models.core.configuration.flow.transformers import (
     AdditiveTransformerConfig,

@@ -52,7 +52,13 @@ class ActNormConfig(BijectionConfig):
 
 @config("reverse")
 class ReverseConfig(BijectionConfig):
-    """The entries of the last axis in reverse order."""
+    """The entries of an axis in reverse order.
+
+    Attributes:
+        axis: which; -1: the last.
+    """
+
+    axis: int = -1
 
 
 @config("permutation")

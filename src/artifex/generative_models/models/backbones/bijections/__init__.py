@@ -23,4 +23,7 @@ from artifex.generative_models.models.backbones.bijections.orthogonal import (
     HouseholderOrthogonal,
 )
 from artifex.generative_models.models.backbones.bijections.planar import Planar, Radial
+from artifex.generative_models.models.backbones.bijections.sequences import TransformerAutoregressive
+from artifex.generative_models.models.backbones.bijections.sets import SetCoupling
+from artifex.generative_models.models.backbones.bijections.shapes import PatchesToImage, Reshape
 from artifex.generative_models.models.backbones.bijections.sylvester import Sylvester

@@ -57,21 +57,33 @@ class Permutation(AbstractUnconditionalBijection):
 
 
 class Reverse(AbstractUnconditionalBijection):
-    """The entries of the last axis in reverse order."""
+    """The entries of an axis in reverse order."""
 
     event_shape: tuple[int, ...] = eqx.field(static=True)
+    axis: int = eqx.field(static=True)
 
-    def __init__(self, event_shape: tuple[int, ...]):
-        """Build it for examples of a shape, which has at least one axis."""
-        if not event_shape:
-            raise ValueError("`Reverse` needs an axis to reverse; got the `event_shape` ()")
+    def __init__(self, event_shape: tuple[int, ...], axis: int = -1):
+        """Build it.
+
+        Args:
+            event_shape: shape of one example.
+            axis: which axis; negative: from the last.
+
+        Raises:
+            ValueError: examples have no such axis.
+        """
+        if not -len(event_shape) <= axis < len(event_shape):
+            raise ValueError(
+                f"`Reverse` needs an axis to reverse; got the `event_shape` {event_shape} and the axis {axis}"
+            )
         self.event_shape = event_shape
+        self.axis = axis
 
     def _forward_and_log_det(self, x: Example, condition: Condition | None) -> tuple[Example, LogDet]:
-        return x[..., ::-1], jnp.zeros(())
+        return jnp.flip(x, self.axis), jnp.zeros(())
 
     def _inverse_and_log_det(self, y: Example, condition: Condition | None) -> tuple[Example, LogDet]:
-        return y[..., ::-1], jnp.zeros(())
+        return jnp.flip(y, self.axis), jnp.zeros(())
 
 
 class LULinear(AbstractUnconditionalBijection):

@@ -19,9 +19,12 @@ from artifex.generative_models.core.configuration import (
     PermutationConfig,
     PlanarConfig,
     RadialConfig,
+    ReshapeConfig,
     ReverseConfig,
     ScannedConfig,
+    SetCouplingConfig,
     SylvesterConfig,
+    TransformerAutoregressiveConfig,
 )
 from artifex.generative_models.models.backbones.bijections.act_norm import ActNorm
 from artifex.generative_models.models.backbones.bijections.autoregressive import MaskedAutoregressive
@@ -35,6 +38,9 @@ from artifex.generative_models.models.backbones.bijections.orthogonal import (
     HouseholderOrthogonal,
 )
 from artifex.generative_models.models.backbones.bijections.planar import Planar, Radial
+from artifex.generative_models.models.backbones.bijections.sequences import TransformerAutoregressive
+from artifex.generative_models.models.backbones.bijections.sets import SetCoupling
+from artifex.generative_models.models.backbones.bijections.shapes import Reshape
 from artifex.generative_models.models.backbones.bijections.sylvester import Sylvester
 
 
@@ -146,7 +152,40 @@ def _(
     condition_size: int = 0,
     key: Key[Array, ""],
 ) -> AbstractBijection:
-    return Reverse(event_shape)
+    return Reverse(event_shape, config.axis)
+
+
+@make_bijection.register
+def _(
+    config: ReshapeConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int = 0,
+    key: Key[Array, ""],
+) -> AbstractBijection:
+    return Reshape(event_shape, config.shape)
+
+
+@make_bijection.register
+def _(
+    config: TransformerAutoregressiveConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int = 0,
+    key: Key[Array, ""],
+) -> AbstractBijection:
+    return TransformerAutoregressive(config, event_shape, condition_size=condition_size, key=key)
+
+
+@make_bijection.register
+def _(
+    config: SetCouplingConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int = 0,
+    key: Key[Array, ""],
+) -> AbstractBijection:
+    return SetCoupling(config, event_shape, condition_size=condition_size, key=key)
 
 
 @make_bijection.register
