@@ -27,6 +27,7 @@ from artifex.generative_models.core.configuration import (
     DDIMConfig,
     DDPMConfig,
     DDPMPathConfig,
+    DequantizedFlowConfig,
     DiscreteConsistencyConfig,
     DiscretizedLogisticConfig,
     DiTConfig,
@@ -36,8 +37,10 @@ from artifex.generative_models.core.configuration import (
     FlowPriorConfig,
     FSQConfig,
     GaussianMixturePriorConfig,
+    GlowConfig,
     HierarchicalVAEConfig,
     IAFConfig,
+    ImageRealNVPConfig,
     ImportanceWeightedConfig,
     LatentDiffusionConfig,
     LearnedRangeVarianceConfig,
@@ -59,6 +62,7 @@ from artifex.generative_models.core.configuration import (
     NSFConfig,
     OptimalTransportCouplingConfig,
     RealNVPConfig,
+    ResidualFlowConfig,
     ResidualQuantizerConfig,
     ScoreSDEConfig,
     SetFlowConfig,
@@ -105,7 +109,14 @@ class Entry:
     @property
     def dtype(self) -> Any:
         """Type of an example's entries."""
-        return jnp.int32 if isinstance(self.config, TokenDiffusionConfig) else jnp.float32
+        return jnp.float32 if self.num_tokens is None else jnp.int32
+
+    @property
+    def num_tokens(self) -> int | None:
+        """Number of integers of which examples are made, or None."""
+        if isinstance(self.config, TokenDiffusionConfig):
+            return self.config.vocab_size
+        return self.config.num_levels if isinstance(self.config, DequantizedFlowConfig) else None
 
 
 _SHAPE = (1, 4, 4)
@@ -133,6 +144,7 @@ _DENOISER: dict[str, Any] = {
     "num_sampling_steps": 3,
 }
 _FLOW: dict[str, Any] = {"event_shape": _SHAPE, "num_layers": 2, "hidden_size": 16}
+_IMAGE_FLOW: dict[str, Any] = {"event_shape": _SHAPE, "num_levels": 2, "num_steps": 1, "hidden_channels": 4}
 _TOKENS: dict[str, Any] = {"event_shape": _SHAPE, "vocab_size": 5, "num_sampling_steps": 3}
 _LEVELS = DiscretizedLogisticConfig(num_levels=17)
 _FLOW_POSTERIOR = FlowPosteriorConfig(
@@ -221,6 +233,20 @@ TABLE: dict[str, Entry] = {
         binary=False,
         fit_steps=100,
     ),
+    "glow_labels": Entry(GlowConfig(**_IMAGE_FLOW, num_classes=3), binary=False, fit_steps=100, is_slow=True),
+    "image_real_nvp": Entry(ImageRealNVPConfig(**_IMAGE_FLOW), binary=False, fit_steps=100, is_slow=True),
+    "dequantized_flow": Entry(
+        DequantizedFlowConfig(
+            event_shape=_SHAPE,
+            num_levels=5,
+            flow=RealNVPConfig(**_FLOW),
+            num_layers=1,
+            hidden_channels=4,
+        ),
+        fit_steps=100,
+        is_slow=True,
+    ),
+    "residual_flow": Entry(ResidualFlowConfig(**_FLOW, num_hidden_layers=1), binary=False, is_slow=True),
     "ddpm": Entry(DDPMConfig(**_DENOISER, path=DDPMPathConfig(num_steps=20, beta_end=0.5))),
     "ddpm_learned_variance_self_conditioning": Entry(
         DDPMConfig(
@@ -376,8 +402,8 @@ def batch(entry: Entry, num: int, *, seed: int = 0) -> dict[str, Any]:
     """Examples and, for a conditional model, conditions."""
     rng = np.random.default_rng(seed)
     shape = (num, *entry.config.event_shape)
-    if isinstance(entry.config, TokenDiffusionConfig):
-        x = rng.integers(0, entry.config.vocab_size, shape)
+    if entry.num_tokens is not None:
+        x = rng.integers(0, entry.num_tokens, shape)
     else:
         x = rng.integers(0, 2, shape) if entry.binary else rng.integers(0, 17, shape) / 16
     made: dict[str, Any] = {"x": jnp.asarray(x, entry.dtype)}

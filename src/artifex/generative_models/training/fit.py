@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from artifex.generative_models.core.configuration import (
 )
 from artifex.generative_models.core.examples import check_examples
 from artifex.generative_models.core.pretraining import check_has_pretrained
-from artifex.generative_models.core.protocols import Trainable
+from artifex.generative_models.core.protocols import InitializesFromData, Trainable
 from artifex.generative_models.core.random import check_key
 from artifex.generative_models.core.representations import Identity
 from artifex.generative_models.scaling import check_batch_size, make_mesh, place
@@ -94,6 +94,8 @@ def fit(
 ) -> FitResult:
     """Train a model.
 
+    A new model that `InitializesFromData` is set by the batch of the first step, before it.
+
     With a run folder, the run resumes by itself from the newest whole checkpoint there, and a run that was killed
     and resumed ends with bit for bit the parameters of one that was not.
 
@@ -125,7 +127,11 @@ def fit(
     batches = as_batches(data, config.batch_size, seed=_seed(data_key))
     _check_values(model, batches, batches.resident)
     optimizer = make_optimizer(config)
-    state = init_state(model, optimizer, key=state_key, use_ema=config.ema_decay is not None)
+
+    def first_state(model: Any) -> TrainState:
+        return init_state(model, optimizer, key=state_key, use_ema=config.ema_decay is not None)
+
+    state = first_state(model)
     step = make_train_step(
         state,
         optimizer,
@@ -150,7 +156,7 @@ def fit(
     if config.early_stopping_patience is not None:
         own.append(EarlyStopping(config.early_stopping_patience))
     last = [Checkpointing(config.checkpoint_every)] if run_dir is not None else []
-    run = _Run(step.place(state), step, batches, config, run_dir, [*own, *callbacks, *last])
+    run = _Run(step.place(state), first_state, step, batches, config, run_dir, [*own, *callbacks, *last])
     with SignalWatch() as signals:
         reason = run.train(signals)
     return FitResult(run.model, run.state, run.records, reason, step.num_traces)
@@ -162,6 +168,7 @@ class _Run:
     def __init__(
         self,
         state: TrainState,
+        first_state: Callable[[Any], TrainState],
         compiled: CompiledTrainStep,
         batches: Any,
         config: TrainingConfig,
@@ -173,6 +180,7 @@ class _Run:
         self.state = state
         self.step = 0
         self._compiled = compiled
+        self._first_state = first_state
         self._batches = batches
         self._callbacks = callbacks
         self._stop_reason: str | None = None
@@ -238,6 +246,7 @@ class _Run:
             items = self._batches.take(num)
             _check_values(self.state.model, self._batches, items)
             items = self._on_mesh(items)
+            self._initialize(items)
             self.state, metrics = self._compiled.run(self.state, items, self.step, resident=self._resident)
             waiting.append((self.step, metrics))
             self.step += num
@@ -253,6 +262,14 @@ class _Run:
                     callback(self, Reached(self.step))
         while waiting:
             self._fetch(*waiting.popleft())
+
+    def _initialize(self, items: Any) -> None:
+        """Before the first step, a model that takes its first parameters from data gets the batch of that step."""
+        model = self.state.model
+        if self.step == 0 and isinstance(model, InitializesFromData) and model.starts_from_data:
+            self.state = self._compiled.initialized(
+                self.state, items, self._first_state, resident=self._resident
+            )
 
     def _on_mesh(self, items: Any) -> Any:
         """Host arrays as the compiled step takes them; in a run of several processes as global arrays."""

@@ -163,6 +163,7 @@ class CompiledTrainStep:
     ):
         self.mesh = mesh
         self.num_traces = 0
+        self._prepare = prepare
         arrays = eqx.filter(state, eqx.is_array)
         check_rules(arrays, rules)
         self._shardings = jax.tree.leaves(tree_shardings(mesh, arrays, rules))
@@ -209,6 +210,33 @@ class CompiledTrainStep:
     def place(self, state: TrainState) -> TrainState:
         """The state with its arrays where the compiled step wants them."""
         return self._join(place(self._arrays(state), self._shardings))
+
+    def initialized(
+        self, state: TrainState, items: Any, restart: Callable[[Any], TrainState], *, resident: Any = ()
+    ) -> TrainState:
+        """A first state whose model is set by the batch of the first step.
+
+        Args:
+            state: before the first step, with a model that `InitializesFromData`; donated.
+            items: as of `run`.
+            restart: from the model to a first state.
+            resident: as of `run`.
+        """
+
+        def run(arrays: list[Array], resident: Any, items: Any) -> list[Array]:
+            state = self._join(arrays)
+            loss_key, data_key = step_keys(state)
+            batch = self._prepare(resident, jax.tree.map(lambda leaf: leaf[0], items), key=data_key)
+            return self._arrays(restart(state.model.initialized(**batch, key=loss_key)))
+
+        whole = self.replicated
+        run = jax.jit(
+            run,
+            donate_argnums=0,
+            in_shardings=(self._shardings, whole, self.items_sharding),
+            out_shardings=self._shardings,
+        )
+        return self._join(run(self._arrays(state), resident, items))
 
     def __call__(self, state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
         """One step on one batch, shape `(batch, ...)`."""

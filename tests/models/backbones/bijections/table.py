@@ -13,11 +13,13 @@ from artifex.generative_models.core.configuration import (
     CircularSplineConfig,
     CouplingLayerConfig,
     CubicSplineConfig,
+    ImageCouplingConfig,
     LinearSplineConfig,
     MaskedAutoregressiveConfig,
     MixtureCDFConfig,
     MonotoneNetworkConfig,
     RationalQuadraticSplineConfig,
+    ResidualConfig,
     SetCouplingConfig,
     TransformerAutoregressiveConfig,
 )
@@ -27,11 +29,14 @@ from artifex.generative_models.models.backbones.bijections import (
     Affine,
     CayleyOrthogonal,
     Chain,
+    ChannelCoupling,
+    CheckerboardCoupling,
     Coupling,
     ElementwiseTransformer,
     Exp,
     HouseholderOrthogonal,
     Inverted,
+    InvertibleConv1x1,
     LeakyReLU,
     LeakyTanh,
     Logit,
@@ -42,14 +47,18 @@ from artifex.generative_models.models.backbones.bijections import (
     Planar,
     Radial,
     Reshape,
+    Residual,
     Reverse,
     ScannedBijection,
     SetCoupling,
     Sigmoid,
     Softplus,
+    Split,
+    Squeeze,
     Sylvester,
     Tanh,
     TransformerAutoregressive,
+    Unsqueeze,
 )
 from artifex.generative_models.models.backbones.bijections.transformers import wrapped
 
@@ -113,6 +122,20 @@ def _autoregressive(transformer: str, *, size: int, condition_size: int = 0, **f
     )
 
 
+def _image_coupling(
+    make: Any, mask: str, transformer: str, shape: tuple[int, ...], condition_size: int = 0, **fields: Any
+) -> Row:
+    config = ImageCouplingConfig(
+        mask=mask, transformer=TRANSFORMERS[transformer], hidden_channels=4, **fields
+    )
+    return Row(lambda key: make(config, shape, condition_size=condition_size, key=key), spread=0.3)
+
+
+def _residual(key: Any) -> Residual:
+    config = ResidualConfig(hidden_size=6, num_layers=1, lipschitz=0.7)
+    return Residual(config, SHAPE, condition_size=CONDITION_SIZE, key=key)
+
+
 ROWS = {
     "affine": Row(lambda key: Affine(SHAPE, loc=2.0, scale=0.3)),
     "affine_fixed": Row(lambda key: Affine(SHAPE, loc=2.0, scale=0.3, is_trainable=False)),
@@ -138,6 +161,18 @@ ROWS = {
     "sylvester": Row(lambda key: Sylvester((4,), num_units=2, condition_size=CONDITION_SIZE, key=key)),
     "coupling_affine": _coupling("last", "affine", CONDITION_SIZE),
     "coupling_spline": _coupling((True, False, False, True), "rational_quadratic_spline"),
+    "squeeze": Row(lambda key: Squeeze((1, 2, 4))),
+    "unsqueeze": Row(lambda key: Unsqueeze((4, 1, 2))),
+    "conv_1x1": Row(lambda key: InvertibleConv1x1((3, 2, 1), key=key)),
+    "coupling_channels": _image_coupling(ChannelCoupling, "last", "affine", (3, 2, 2), CONDITION_SIZE),
+    "coupling_channels_spline": _image_coupling(
+        ChannelCoupling, "first", "rational_quadratic_spline", (2, 2, 1), num_blocks=0
+    ),
+    "coupling_checkerboard": _image_coupling(
+        CheckerboardCoupling, "even", "affine", (2, 2, 3), 6 + CONDITION_SIZE, condition_channels=1
+    ),
+    "split": Row(lambda key: Split(Chain([Reshape((4,), (1, 2, 2)), ActNorm((1, 2, 2))]))),
+    "residual": Row(_residual),
     "autoregressive_affine": _autoregressive(
         "affine", size=4, condition_size=CONDITION_SIZE, hidden_size=9, order=(2, 0, 3, 1)
     ),

@@ -34,20 +34,29 @@ from artifex.generative_models.models.backbones.bijections import (
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
-SHAPES = {"set_coupling": (3, 2), "transformer_autoregressive": (3, 2)}  # of the kinds that map no vectors
+# Shapes from and to, of the kinds that map no vectors.
+SHAPES = {
+    "conv_1x1": ((4, 2, 2), (4, 2, 2)),
+    "image_coupling": ((4, 2, 2), (4, 2, 2)),
+    "set_coupling": ((3, 2), (3, 2)),
+    "split": ((8,), (2, 2, 2)),
+    "squeeze": ((1, 4, 4), (4, 2, 2)),
+    "transformer_autoregressive": ((3, 2), (3, 2)),
+    "unsqueeze": ((4, 2, 2), (1, 4, 4)),
+}
 
 
 @pytest.mark.parametrize("kind", config_kinds(BijectionConfig))
 def test_every_kind_is_built(kind, key):
     """By its defaults, with and without a condition; and its YAML is read back."""
     config = config_kinds(BijectionConfig)[kind]()
-    shape = SHAPES.get(kind, (4,))
+    shape, out_shape = SHAPES.get(kind, ((4,), (4,)))
     assert from_yaml(BijectionConfig, to_yaml(config)) == config
     for condition_size in (0, 2):
         bijection = jax.eval_shape(
             lambda key, size=condition_size: make_bijection(config, shape, condition_size=size, key=key), key
         )
-        assert bijection.event_shape == bijection.out_shape == shape
+        assert (bijection.event_shape, bijection.out_shape) == (shape, out_shape)
         assert bijection.condition_size in (0, condition_size)
 
 

@@ -9,6 +9,7 @@ from artifex.generative_models.core.protocols.evaluation import (
     HasLikelihood,
     HasSupport,
 )
+from artifex.generative_models.core.protocols.initialization import InitializesFromData
 from artifex.generative_models.core.protocols.latents import SpatialAutoencoder
 from artifex.generative_models.core.protocols.models import (
     DenoisingModel,

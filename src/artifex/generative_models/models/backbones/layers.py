@@ -58,6 +58,13 @@ def pixel_shuffle(x: Float[Array, "four_channels h w"]) -> Float[Array, "channel
     return x.transpose(0, 3, 1, 4, 2).reshape(channels // 4, 2 * height, 2 * width)
 
 
+def pixel_unshuffle(x: Float[Array, "channels two_h two_w"]) -> Float[Array, "four_channels h w"]:
+    """2x2 blocks of pixels become four channels: the inverse of `pixel_shuffle`; both sides are even."""
+    channels, height, width = x.shape
+    x = x.reshape(channels, height // 2, 2, width // 2, 2)
+    return x.transpose(0, 2, 4, 1, 3).reshape(4 * channels, height // 2, width // 2)
+
+
 def group_norm(channels: int) -> eqx.nn.GroupNorm:
     """Group normalisation with at most 8 groups of at least 4 channels.
 

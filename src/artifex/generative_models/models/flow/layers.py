@@ -3,6 +3,7 @@
 from functools import singledispatch
 
 from artifex.generative_models.core.configuration import (
+    ActNormConfig,
     AdditiveTransformerConfig,
     AffineTransformerConfig,
     BijectionConfig,
@@ -24,6 +25,8 @@ from artifex.generative_models.core.configuration import (
     RationalQuadraticSplineConfig,
     RealNVPConfig,
     ReshapeConfig,
+    ResidualConfig,
+    ResidualFlowConfig,
     ReverseConfig,
     ScalarTransformerConfig,
     ScannedConfig,
@@ -89,6 +92,18 @@ def _(config: SetFlowConfig) -> BijectionConfig:
     pair = ChainConfig(layers=(coupling, ReverseConfig()))
     couplings = ScannedConfig(layer=pair, num_layers=config.num_layers)
     return ChainConfig(layers=(ReshapeConfig(shape=config.event_shape), couplings, ReshapeConfig()))
+
+
+@flow_layers.register
+def _(config: ResidualFlowConfig) -> BijectionConfig:
+    residual = ResidualConfig(
+        hidden_size=config.hidden_size,
+        num_layers=config.num_hidden_layers,
+        lipschitz=config.lipschitz,
+        estimator=config.estimator,
+    )
+    pair = ChainConfig(layers=(residual, ActNormConfig()))
+    return ScannedConfig(layer=pair, num_layers=config.num_layers)
 
 
 def _couplings(config: VectorFlowConfig, transformer: ScalarTransformerConfig) -> BijectionConfig:

@@ -10,18 +10,22 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import (
     BijectionFlowConfig,
     FlowConfig,
+    GlowConfig,
     IAFConfig,
+    ImageRealNVPConfig,
     MAFConfig,
     NAFConfig,
     NICEConfig,
     NSFConfig,
     RealNVPConfig,
+    ResidualFlowConfig,
     SetFlowConfig,
 )
 from artifex.generative_models.core.models import (
@@ -29,6 +33,7 @@ from artifex.generative_models.core.models import (
     AbstractLatentModel,
     checked_batch,
     generate_examples,
+    map_examples,
     mean_loss,
 )
 from artifex.generative_models.core.protocols import LossOutput
@@ -36,8 +41,12 @@ from artifex.generative_models.core.registry import register_model
 from artifex.generative_models.models.backbones import condition_vector
 from artifex.generative_models.models.backbones.bijections import (
     AbstractBijection,
+    ActNorm,
+    estimated_inverse_and_log_det,
+    has_estimates,
     initialized,
     make_bijection,
+    with_advanced_norms,
 )
 from artifex.generative_models.models.backbones.interpolation import spherical_interpolation
 from artifex.generative_models.models.flow.latent import latent_density
@@ -52,10 +61,14 @@ from artifex.generative_models.models.flow.layers import flow_layers
 @register_model(NSFConfig)
 @register_model(NAFConfig)
 @register_model(SetFlowConfig)
+@register_model(GlowConfig)
+@register_model(ImageRealNVPConfig)
+@register_model(ResidualFlowConfig)
 class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
     """A bijection from latents of a simple density to examples, with exact densities of both.
 
-    Latents are vectors, whatever the shape of an example.
+    Latents are vectors, whatever the shape of an example. `log_prob` is exact, so it needs no key; the loss of residual
+    layers may estimate it with its own, and `estimated_log_prob` does so with the one that it is given.
 
     >>> from artifex.generative_models.factory import create_model
     >>> flow = create_model(NSFConfig(event_shape=(2,), num_layers=2), key=jax.random.key(0))
@@ -84,10 +97,10 @@ class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
         self.bijection = make_bijection(
             flow_layers(config), (size,), condition_size=config.condition_size, key=key
         )
-        if self.bijection.out_shape != (size,):
+        if self.bijection.out_shape not in ((size,), config.event_shape):
             raise ValueError(
-                f"the flow's layers must map vectors of {size} numbers to such vectors; they lead to shape "
-                f"{self.bijection.out_shape}"
+                f"the flow's layers must map vectors of {size} numbers to such vectors or to examples of shape "
+                f"{config.event_shape}; they lead to shape {self.bijection.out_shape}"
             )
         if config.condition_size and not self.bijection.condition_size:
             raise ValueError(
@@ -98,36 +111,54 @@ class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
     # One example
 
     def _log_prob_terms_one(
-        self, x: Array, condition: Array | None
+        self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """The log-density of the latent, and the logarithm of the volume change towards it."""
-        z, log_det = self.bijection.inverse_and_log_det(x.ravel(), condition_vector(self.config, condition))
+        """The log-density of the latent, and the logarithm of the volume change towards it: an estimate with a key."""
+        y, vector = x.reshape(self.bijection.out_shape), condition_vector(self.config, condition)
+        if key is None:
+            z, log_det = self.bijection.inverse_and_log_det(y, vector)
+        else:
+            z, log_det = estimated_inverse_and_log_det(self.bijection, y, vector, key=key)
         density = latent_density(self.config.latent, self.config.event_size)
         return jnp.asarray(density.log_prob(z)), log_det
 
     def _log_prob_one(
         self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
     ) -> Float[Array, ""]:
-        latent_log_prob, log_det = self._log_prob_terms_one(x, condition)
+        latent_log_prob, log_det = self._log_prob_terms_one(x, condition, key=None)
+        return latent_log_prob + log_det
+
+    def _estimated_log_prob_one(
+        self, x: Array, condition: Array | None, *, key: Key[Array, ""]
+    ) -> Float[Array, ""]:
+        latent_log_prob, log_det = self._log_prob_terms_one(x, condition, key=key)
         return latent_log_prob + log_det
 
     def _loss_one(
         self, x: Array, condition: Array | None, *, key: Key[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-        latent_log_prob, log_det = self._log_prob_terms_one(x, condition)
+        has_key = has_estimates(self.bijection)
+        latent_log_prob, log_det = self._log_prob_terms_one(x, condition, key=key if has_key else None)
         return -latent_log_prob - log_det, {"latent_log_prob": latent_log_prob, "log_det": log_det}
 
     def _loss_batch(
         self, x: Array, condition: Array | None, *, key: Key[Array, ""], step: Array
     ) -> LossOutput:
-        return mean_loss(self._loss_one, x, condition, key=key)
+        bijection = with_advanced_norms(self.bijection)
+        if bijection is self.bijection:
+            return mean_loss(self._loss_one, x, condition, key=key)
+        model = eqx.tree_at(lambda model: model.bijection, self, bijection)
+        output = mean_loss(model._loss_one, x, condition, key=key)
+        return LossOutput(total=output.total, metrics=output.metrics, model=model)
 
     def _generate_one(self, condition: Array | None, *, key: Key[Array, ""]) -> Array:
         z = latent_density(self.config.latent, self.config.event_size).sample(seed=key)
         return self._decode_one(z, condition)
 
     def _encode_one(self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None) -> Array:
-        return self.bijection.inverse(x.ravel(), condition_vector(self.config, condition))
+        return self.bijection.inverse(
+            x.reshape(self.bijection.out_shape), condition_vector(self.config, condition)
+        )
 
     def _decode_one(self, z: Array, condition: Array | None) -> Array:
         x = self.bijection.forward(z, condition_vector(self.config, condition))
@@ -179,18 +210,41 @@ class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
             inputs=(temperatures,),
         )
 
-    def initialized(self, x: Arrays, condition: Arrays | None = None) -> "NormalizingFlow":
+    def estimated_log_prob(
+        self, x: Arrays, condition: Arrays | None = None, *, key: Key[Array, ""]
+    ) -> Float[Array, " batch"]:
+        """Unbiased estimates of `log_prob`, by residual layers with an estimator; other layers are exact.
+
+        They need no Jacobian, whose cost grows with the cube of the number of entries.
+
+        Args:
+            x: batch of examples, shape `(batch, *event_shape)`.
+            condition: batch of conditions, for a conditional model.
+            key: randomness of the estimate.
+        """
+        return map_examples(NormalizingFlow._estimated_log_prob_one, self, x, condition, key)
+
+    @property
+    def starts_from_data(self) -> bool:
+        """Whether there is an `act_norm` that `initialized` has not set; not known while a function is traced."""
+        nodes = jax.tree.leaves(self.bijection, is_leaf=lambda node: isinstance(node, ActNorm))
+        return any(isinstance(node, ActNorm) and not np.asarray(node.is_set).all() for node in nodes)
+
+    def initialized(
+        self, x: Arrays, condition: Arrays | None = None, *, key: Key[Array, ""] | None = None
+    ) -> "NormalizingFlow":
         """The same model with every `act_norm` set so that what leaves it towards the latents is standardised.
 
         Args:
             x: a batch of data, shape `(batch, *event_shape)`, at least two examples.
             condition: their conditions, for a conditional model.
+            key: not used, as nothing is random.
         """
         x, condition = checked_batch(self.config, x, condition)
         vectors = None
         if condition is not None:
             vectors = jax.vmap(lambda condition: condition_vector(self.config, condition))(condition)
-        bijection = initialized(self.bijection, x.reshape(len(x), -1), vectors)
+        bijection = initialized(self.bijection, x.reshape(len(x), *self.bijection.out_shape), vectors)
         return eqx.tree_at(lambda model: model.bijection, self, bijection)
 
 

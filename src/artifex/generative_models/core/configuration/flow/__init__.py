@@ -12,6 +12,19 @@ from artifex.generative_models.core.configuration.flow.bijections import (
     CouplingLayerConfig,
     MaskedAutoregressiveConfig,
 )
+from artifex.generative_models.core.configuration.flow.image_models import (
+    DequantizedFlowConfig,
+    GlowConfig,
+    ImageFlowConfig,
+    ImageRealNVPConfig,
+)
+from artifex.generative_models.core.configuration.flow.images import (
+    Conv1x1Config,
+    ImageCouplingConfig,
+    SplitConfig,
+    SqueezeConfig,
+    UnsqueezeConfig,
+)
 from artifex.generative_models.core.configuration.flow.layers import (
     ActNormConfig,
     CayleyConfig,
@@ -37,6 +50,11 @@ from artifex.generative_models.core.configuration.flow.models import (
     NSFConfig,
     RealNVPConfig,
     VectorFlowConfig,
+)
+from artifex.generative_models.core.configuration.flow.residual import (
+    ResidualConfig,
+    ResidualFlowConfig,
+    RussianRouletteConfig,
 )
 from artifex.generative_models.core.configuration.flow.structured import (
     ReshapeConfig,

@@ -9,7 +9,7 @@ from functools import singledispatch
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from artifex.generative_models.models.backbones.bijections.base import (
     AbstractBijection,
@@ -24,6 +24,7 @@ from artifex.generative_models.models.backbones.bijections.compose import (
     Inverted,
     ScannedBijection,
 )
+from artifex.generative_models.models.backbones.bijections.split import Split
 
 Batch = Float[Array, "batch ..."]
 Conditions = Float[Array, "batch condition_size"]
@@ -33,10 +34,16 @@ class ActNorm(AbstractUnconditionalBijection):
     """y = loc + scale x, for each channel of an image or sequence, or for each entry of a vector.
 
     At first the identity; `initialized` makes what leaves it on the way to the latent standardised.
+
+    Attributes:
+        loc: shift.
+        log_scale: logarithm of the scale.
+        is_set: whether `initialized` has set them.
     """
 
     loc: Float[Array, "..."]
     log_scale: Float[Array, "..."]
+    is_set: Bool[Array, ""]
     event_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, event_shape: tuple[int, ...]):
@@ -44,6 +51,7 @@ class ActNorm(AbstractUnconditionalBijection):
         shape = (event_shape[0], *[1] * (len(event_shape) - 1)) if event_shape else ()
         self.loc = jnp.zeros(shape)
         self.log_scale = jnp.zeros(shape)
+        self.is_set = jnp.zeros((), bool)
         self.event_shape = event_shape
 
     def _forward_and_log_det(self, x: Example, condition: Condition | None) -> tuple[Example, LogDet]:
@@ -61,8 +69,8 @@ def initialized(
 ) -> AbstractBijection:
     """The same bijection with every `ActNorm` in it set so that its latents of this batch are standardised.
 
-    It walks from data to latent, through chains, inverses and scans; each sees what the ones before it, already set,
-    make of the batch. A channel that does not vary keeps the scale 1.
+    It walks from data to latent, through chains, inverses, scans and splits; each sees what the ones before it,
+    already set, make of the batch. A channel that does not vary keeps the scale 1.
 
     Args:
         bijection: any; without an `ActNorm` it comes back as it is.
@@ -100,9 +108,9 @@ def _(
     loc, log_scale = (-mean / std, -jnp.log(std)) if is_forward else (mean, jnp.log(std))
     shape, dtype = bijection.loc.shape, bijection.loc.dtype
     new = eqx.tree_at(
-        lambda layer: (layer.loc, layer.log_scale),
+        lambda layer: (layer.loc, layer.log_scale, layer.is_set),
         bijection,
-        (loc.reshape(shape).astype(dtype), log_scale.reshape(shape).astype(dtype)),
+        (loc.reshape(shape).astype(dtype), log_scale.reshape(shape).astype(dtype), jnp.ones((), bool)),
     )
     return new, jax.vmap(new.forward if is_forward else new.inverse)(batch)
 
@@ -137,3 +145,14 @@ def _(
     batch, arrays = bijection.stack.scan(step, batch, None, is_reversed=not is_forward)
     layers = eqx.combine(arrays, bijection.stack.layers)
     return eqx.tree_at(lambda scanned: scanned.stack.layers, bijection, layers), batch
+
+
+@_initialized.register
+def _(
+    bijection: Split, batch: Batch, condition: Conditions | None, is_forward: bool
+) -> tuple[AbstractBijection, Batch]:
+    leaving, going_on = jnp.split(batch, 2, axis=1)
+    rest, going_on = _initialized(bijection.rest, going_on, condition, is_forward)
+    shape = bijection.out_shape if is_forward else bijection.event_shape
+    half = (len(batch), shape[0] // 2, *shape[1:])
+    return Split(rest), jnp.concatenate([leaving.reshape(half), going_on], axis=1)

@@ -20,6 +20,7 @@ from artifex.generative_models.core.configuration import (
     PlanarConfig,
     RadialConfig,
     ReshapeConfig,
+    ResidualConfig,
     ReverseConfig,
     ScannedConfig,
     SetCouplingConfig,
@@ -38,6 +39,7 @@ from artifex.generative_models.models.backbones.bijections.orthogonal import (
     HouseholderOrthogonal,
 )
 from artifex.generative_models.models.backbones.bijections.planar import Planar, Radial
+from artifex.generative_models.models.backbones.bijections.residual import Residual
 from artifex.generative_models.models.backbones.bijections.sequences import TransformerAutoregressive
 from artifex.generative_models.models.backbones.bijections.sets import SetCoupling
 from artifex.generative_models.models.backbones.bijections.shapes import Reshape
@@ -131,6 +133,17 @@ def _(
     key: Key[Array, ""],
 ) -> AbstractBijection:
     return Sylvester(event_shape, num_units=config.num_units, condition_size=condition_size, key=key)
+
+
+@make_bijection.register
+def _(
+    config: ResidualConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int = 0,
+    key: Key[Array, ""],
+) -> AbstractBijection:
+    return Residual(config, event_shape, condition_size=condition_size, key=key)
 
 
 @make_bijection.register
@@ -240,7 +253,13 @@ def _(
     condition_size: int = 0,
     key: Key[Array, ""],
 ) -> AbstractBijection:
-    return Inverted(make_bijection(config.layer, event_shape, condition_size=condition_size, key=key))
+    inverted = Inverted(make_bijection(config.layer, event_shape, condition_size=condition_size, key=key))
+    if inverted.event_shape != event_shape:
+        raise ValueError(
+            f"`inverse` takes layers that keep the shape; {config.layer.kind!r} leads from {event_shape} to "
+            f"{inverted.event_shape}. `squeeze` and `unsqueeze` are inverse to each other."
+        )
+    return inverted
 
 
 @make_bijection.register
