@@ -46,3 +46,13 @@ def test_density_is_drawn_where_it_is():
         visualization.density_map(lambda points: points[:, 0] * np.nan, limits, num_cells=4)
     with pytest.raises(ValueError, match="`num_cells`"):
         visualization.density_map(log_prob, limits, num_cells=1)
+
+
+def test_data_stand_beside_the_density():
+    """As points, on the same axes, those beyond the picture counted."""
+    data = np.array([[0.0, 0.5], [1.0, -1.0], [7.0, 0.0]])
+    figure = visualization.density_map(lambda x: -np.ones(len(x)), (-2.0, 2.0, -1.5, 1.5), data=data)
+    density, points = figure.axes
+    np.testing.assert_array_equal(points.collections[0].get_offsets(), data)
+    assert points.get_title() == "points, 1 of 3 beyond"
+    assert (points.get_xlim(), points.get_ylim()) == (density.get_xlim(), density.get_ylim())

@@ -38,10 +38,7 @@ def point_scatter(
         limits = _around(np.concatenate(list(panels.values())))
     figure, axes = plot_axes(_SIDE, _SIDE, num_panels=len(panels))
     for panel, (name, points) in zip(axes, panels.items(), strict=True):
-        panel.scatter(*points.T, s=2 if len(points) > 500 else 8, linewidths=0, alpha=0.6)
-        beyond = len(points) - int(np.sum(_is_within(points, limits)))
-        panel.set_title(f"{name}, {beyond} of {len(points)} beyond" if beyond else name, fontsize=10)
-        _frame(panel, limits)
+        _draw_points(panel, name, points, limits)
     return figure
 
 
@@ -52,6 +49,7 @@ def density_map(
     num_cells: int = 100,
     true_log_prob: Callable[[Float[np.ndarray, "cells 2"]], Float[Array | np.ndarray, " cells"]]
     | None = None,
+    data: Float[Array | np.ndarray, "m 2"] | None = None,
 ) -> NotebookFigure:
     """The density of a model on a grid of the plane, with the probability that lies on it in the title.
 
@@ -60,6 +58,7 @@ def density_map(
         limits: `(x_min, x_max, y_min, y_max)` of the picture.
         num_cells: cells in a row and in a column.
         true_log_prob: the density that a second panel shows, in the same colours.
+        data: points that a last panel shows.
 
     Raises:
         ValueError: fewer than 2 cells, or a density that is NaN.
@@ -76,15 +75,24 @@ def density_map(
     for name, density in maps.items():
         if np.isnan(density).any():
             raise ValueError(f"the density of the {name} is NaN at {cells[np.isnan(density)][0]}")
-    figure, axes = plot_axes(_SIDE, _SIDE, num_panels=len(maps))
+    figure, axes = plot_axes(_SIDE, _SIDE, num_panels=len(maps) + (data is not None))
     # The model's peaks may be spurious: the colours are those of the true density where it is known.
     top = max(float(list(maps.values())[-1].max()), 1e-12)
-    for panel, (name, density) in zip(axes, maps.items(), strict=True):
+    for panel, (name, density) in zip(axes, maps.items(), strict=data is None):
         table = density.reshape(num_cells, num_cells)
         panel.imshow(table, origin="lower", extent=limits, vmin=0.0, vmax=top, interpolation="none")
         panel.set_title(f"{name}, {width * height * density.sum():.3f} of 1", fontsize=10)
         _frame(panel, limits)
+    if data is not None:
+        _draw_points(axes[-1], "points", np.asarray(data, np.float64), limits)
     return figure
+
+
+def _draw_points(panel, name: str, points: np.ndarray, limits: Limits) -> None:
+    panel.scatter(*points.T, s=2 if len(points) > 500 else 8, linewidths=0, alpha=0.6)
+    beyond = len(points) - int(np.sum(_is_within(points, limits)))
+    panel.set_title(f"{name}, {beyond} of {len(points)} beyond" if beyond else name, fontsize=10)
+    _frame(panel, limits)
 
 
 def _frame(panel, limits: Limits) -> None:

@@ -28,6 +28,7 @@ from artifex.generative_models.models.backbones.bijections.orthogonal import (
     CayleyOrthogonal,
     HouseholderOrthogonal,
 )
+from artifex.generative_models.models.backbones.bijections.outputs import layer_outputs
 from artifex.generative_models.models.backbones.bijections.planar import Planar, Radial
 from artifex.generative_models.models.backbones.bijections.residual import (
     Residual,
