@@ -211,7 +211,7 @@ TABLE: dict[str, Entry] = {
     "real_nvp_labels": Entry(RealNVPConfig(**_FLOW, num_classes=3), binary=False),
     "maf": Entry(MAFConfig(**_FLOW), binary=False),
     "iaf": Entry(IAFConfig(**_FLOW), binary=False, is_slow=True),
-    "nsf_condition": Entry(NSFConfig(**_FLOW, condition_shape=(2,)), binary=False),
+    "nsf_condition": Entry(NSFConfig(**_FLOW, condition_shape=(2,), standardize=True), binary=False),
     "naf": Entry(NAFConfig(**_FLOW, monotone_size=4), binary=False, is_slow=True),
     "set_flow": Entry(
         SetFlowConfig(event_shape=(4, 2), num_layers=2, hidden_size=16, num_heads=2),

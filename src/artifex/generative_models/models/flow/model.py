@@ -15,7 +15,9 @@ from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import (
+    ActNormConfig,
     BijectionFlowConfig,
+    ChainConfig,
     FlowConfig,
     GlowConfig,
     IAFConfig,
@@ -27,6 +29,7 @@ from artifex.generative_models.core.configuration import (
     RealNVPConfig,
     ResidualFlowConfig,
     SetFlowConfig,
+    VectorFlowConfig,
 )
 from artifex.generative_models.core.models import (
     AbstractDensityModel,
@@ -49,6 +52,7 @@ from artifex.generative_models.models.backbones.bijections import (
     with_advanced_norms,
 )
 from artifex.generative_models.models.backbones.interpolation import spherical_interpolation
+from artifex.generative_models.models.flow.conditions import ConditionNorm
 from artifex.generative_models.models.flow.latent import latent_density
 from artifex.generative_models.models.flow.layers import flow_layers
 
@@ -75,12 +79,17 @@ class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
     >>> x, log_prob = flow.sample_and_log_prob(5, key=jax.random.key(1))
     >>> bool(jnp.allclose(flow.log_prob(x), log_prob, atol=1e-4))
     True
+
+    Attributes:
+        bijection: from latents to examples.
+        condition_norm: what conditions go through first; None: they are labels, or taken as they are.
     """
 
     log_prob_kind: ClassVar[str] = "exact"
 
     config: FlowConfig = eqx.field(static=True)
     bijection: AbstractBijection
+    condition_norm: ConditionNorm | None
 
     def __init__(self, config: FlowConfig, *, key: Key[Array, ""]):
         """Random weights.
@@ -93,10 +102,14 @@ class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
             ValueError: the layers change the length of the vector, or do not fit it.
         """
         self.config = config
-        size = config.event_size
-        self.bijection = make_bijection(
-            flow_layers(config), (size,), condition_size=config.condition_size, key=key
-        )
+        size, layers = config.event_size, flow_layers(config)
+        is_standardized = isinstance(config, VectorFlowConfig) and config.standardize
+        if is_standardized:
+            layers = ChainConfig(layers=(layers, ActNormConfig()))
+        self.bijection = make_bijection(layers, (size,), condition_size=config.condition_size, key=key)
+        self.condition_norm = None
+        if is_standardized and config.condition_shape is not None:
+            self.condition_norm = ConditionNorm(config.condition_size)
         if self.bijection.out_shape not in ((size,), config.event_shape):
             raise ValueError(
                 f"the flow's layers must map vectors of {size} numbers to such vectors or to examples of shape "
@@ -110,11 +123,16 @@ class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
 
     # One example
 
+    def condition_vector(self, condition: Array | None) -> Float[Array, " condition_size"] | None:
+        """One condition as the bijection takes it."""
+        vector = condition_vector(self.config, condition)
+        return vector if vector is None or self.condition_norm is None else self.condition_norm(vector)
+
     def _log_prob_terms_one(
         self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """The log-density of the latent, and the logarithm of the volume change towards it: an estimate with a key."""
-        y, vector = x.reshape(self.bijection.out_shape), condition_vector(self.config, condition)
+        y, vector = x.reshape(self.bijection.out_shape), self.condition_vector(condition)
         if key is None:
             z, log_det = self.bijection.inverse_and_log_det(y, vector)
         else:
@@ -156,12 +174,10 @@ class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
         return self._decode_one(z, condition)
 
     def _encode_one(self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None) -> Array:
-        return self.bijection.inverse(
-            x.reshape(self.bijection.out_shape), condition_vector(self.config, condition)
-        )
+        return self.bijection.inverse(x.reshape(self.bijection.out_shape), self.condition_vector(condition))
 
     def _decode_one(self, z: Array, condition: Array | None) -> Array:
-        x = self.bijection.forward(z, condition_vector(self.config, condition))
+        x = self.bijection.forward(z, self.condition_vector(condition))
         return x.reshape(self.config.event_shape)
 
     def _interpolate_one(
@@ -226,7 +242,9 @@ class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
 
     @property
     def starts_from_data(self) -> bool:
-        """Whether there is an `act_norm` that `initialized` has not set; not known while a function is traced."""
+        """Whether there is a norm that `initialized` has not set; not known while a function is traced."""
+        if self.condition_norm is not None and not np.asarray(self.condition_norm.is_set).all():
+            return True
         nodes = jax.tree.leaves(self.bijection, is_leaf=lambda node: isinstance(node, ActNorm))
         return any(isinstance(node, ActNorm) and not np.asarray(node.is_set).all() for node in nodes)
 
@@ -235,17 +253,26 @@ class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
     ) -> "NormalizingFlow":
         """The same model with every `act_norm` set so that what leaves it towards the latents is standardised.
 
+        So are conditions, where the config says `standardize`.
+
         Args:
             x: a batch of data, shape `(batch, *event_shape)`, at least two examples.
             condition: their conditions, for a conditional model.
             key: not used, as nothing is random.
         """
         x, condition = checked_batch(self.config, x, condition)
-        vectors = None
+        norm, vectors = self.condition_norm, None
         if condition is not None:
-            vectors = jax.vmap(lambda condition: condition_vector(self.config, condition))(condition)
+            vectors = jax.vmap(lambda one: jnp.asarray(condition_vector(self.config, one)))(condition)
+            norm = None if norm is None else norm.fitted(vectors)
+            vectors = vectors if norm is None else jax.vmap(norm)(vectors)
         bijection = initialized(self.bijection, x.reshape(len(x), *self.bijection.out_shape), vectors)
-        return eqx.tree_at(lambda model: model.bijection, self, bijection)
+        return eqx.tree_at(
+            lambda model: (model.bijection, model.condition_norm),
+            self,
+            (bijection, norm),
+            is_leaf=lambda node: node is None,
+        )
 
 
 def _sample_and_log_prob_one(
@@ -255,5 +282,5 @@ def _sample_and_log_prob_one(
     z = density.sample(seed=key)
     scaled = temperature * z
     log_scale = model.config.event_size * jnp.log(temperature)
-    x, log_det = model.bijection.forward_and_log_det(scaled, condition_vector(model.config, condition))
+    x, log_det = model.bijection.forward_and_log_det(scaled, model.condition_vector(condition))
     return x.reshape(model.config.event_shape), jnp.asarray(density.log_prob(z)) - log_scale - log_det

@@ -7,7 +7,6 @@ from jaxtyping import Array, Float
 
 from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.models import conditions_for
-from artifex.generative_models.models.backbones import condition_vector
 from artifex.generative_models.models.backbones.bijections import layer_outputs
 from artifex.generative_models.models.flow.model import NormalizingFlow
 
@@ -45,7 +44,7 @@ def _flow_states(
     flow: NormalizingFlow, z: Float[Array, "batch size"], condition: Array | None
 ) -> Float[Array, "batch states size"]:
     def one(z: Float[Array, " size"], condition: Array | None) -> Float[Array, "states size"]:
-        vector = condition_vector(flow.config, condition)
-        return jnp.concatenate([z[None], layer_outputs(flow.bijection, z, vector)])
+        outputs = layer_outputs(flow.bijection, z, flow.condition_vector(condition))
+        return jnp.concatenate([z[None], outputs])
 
     return jax.vmap(one)(z, condition)

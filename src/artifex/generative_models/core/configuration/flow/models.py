@@ -49,6 +49,9 @@ class VectorFlowConfig(FlowConfig):
         num_hidden_layers: hidden layers of that network.
         activation: its nonlinearity.
         mixing: what stands between two layers, so that each entry meets all others.
+        standardize: whether examples, and conditions that are arrays, are shifted and scaled to mean 0 and standard
+            deviation 1, as the first batch of training or `initialized` sets it; densities are those of the examples
+            as they are.
     """
 
     num_layers: PositiveInt = 8
@@ -56,6 +59,7 @@ class VectorFlowConfig(FlowConfig):
     num_hidden_layers: PositiveInt = 2
     activation: Activation = "gelu"
     mixing: Literal["reverse", "permutation", "lu_linear"] = "reverse"
+    standardize: bool = False
 
 
 @config("nice")
