@@ -18,8 +18,10 @@ from artifex.generative_models.core.configuration import (
     BottomUpInferenceConfig,
     BoundConfig,
     CapacityConfig,
+    CNFConfig,
     CodePriorConfig,
     ConsistencyConfig,
+    ContinuousConfig,
     ContinuousConsistencyConfig,
     ConvDecoderConfig,
     ConvEncoderConfig,
@@ -209,6 +211,19 @@ TABLE: dict[str, Entry] = {
     "autoencoder_kl": Entry(AutoencoderKLConfig(**_AUTOENCODER), binary=False, fit_steps=100),
     "nice": Entry(NICEConfig(**_FLOW), binary=False, is_slow=True),
     "real_nvp_labels": Entry(RealNVPConfig(**_FLOW, num_classes=3), binary=False),
+    "cnf_condition": Entry(
+        CNFConfig(
+            event_shape=_SHAPE,
+            condition_shape=(2,),
+            bijection=ContinuousConfig(
+                network=MLPDenoiserConfig(hidden_size=16, num_layers=2), solver="heun", num_steps=3
+            ),
+            kinetic_weight=0.1,
+            jacobian_weight=0.1,
+        ),
+        binary=False,
+        is_slow=True,
+    ),
     "maf": Entry(MAFConfig(**_FLOW), binary=False),
     "iaf": Entry(IAFConfig(**_FLOW), binary=False, is_slow=True),
     "nsf_condition": Entry(NSFConfig(**_FLOW, condition_shape=(2,), standardize=True), binary=False),

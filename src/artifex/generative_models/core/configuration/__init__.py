@@ -137,6 +137,8 @@ from artifex.generative_models.core.configuration.flow import (
     CayleyConfig,
     ChainConfig,
     CircularSplineConfig,
+    CNFConfig,
+    ContinuousConfig,
     Conv1x1Config,
     CouplingLayerConfig,
     CubicSplineConfig,

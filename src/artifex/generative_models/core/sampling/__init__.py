@@ -1,6 +1,12 @@
 """Samplers: ways from noise to data."""
 
 from artifex.generative_models.core.sampling.base import AbstractSampler, AbstractStepSampler, Sampled
+from artifex.generative_models.core.sampling.change_of_variables import (
+    Probes,
+    Solve,
+    Transported,
+    make_probes,
+)
 from artifex.generative_models.core.sampling.classifiers import ClassifierGuidance
 from artifex.generative_models.core.sampling.consistency import ConsistencySampler, check_serves
 from artifex.generative_models.core.sampling.constraints import Constraint, Energy

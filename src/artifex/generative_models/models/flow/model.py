@@ -31,14 +31,7 @@ from artifex.generative_models.core.configuration import (
     SetFlowConfig,
     VectorFlowConfig,
 )
-from artifex.generative_models.core.models import (
-    AbstractDensityModel,
-    AbstractLatentModel,
-    checked_batch,
-    generate_examples,
-    map_examples,
-    mean_loss,
-)
+from artifex.generative_models.core.models import checked_batch, map_examples, mean_loss
 from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.registry import register_model
 from artifex.generative_models.models.backbones import condition_vector
@@ -52,6 +45,7 @@ from artifex.generative_models.models.backbones.bijections import (
     with_advanced_norms,
 )
 from artifex.generative_models.models.backbones.interpolation import spherical_interpolation
+from artifex.generative_models.models.flow.base import AbstractFlow, sample_latent
 from artifex.generative_models.models.flow.conditions import ConditionNorm
 from artifex.generative_models.models.flow.latent import latent_density
 from artifex.generative_models.models.flow.layers import flow_layers
@@ -68,7 +62,7 @@ from artifex.generative_models.models.flow.layers import flow_layers
 @register_model(GlowConfig)
 @register_model(ImageRealNVPConfig)
 @register_model(ResidualFlowConfig)
-class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
+class NormalizingFlow(AbstractFlow):
     """A bijection from latents of a simple density to examples, with exact densities of both.
 
     Latents are vectors, whatever the shape of an example. `log_prob` is exact, so it needs no key; the loss of residual
@@ -170,8 +164,14 @@ class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
         return LossOutput(total=output.total, metrics=output.metrics, model=model)
 
     def _generate_one(self, condition: Array | None, *, key: Key[Array, ""]) -> Array:
-        z = latent_density(self.config.latent, self.config.event_size).sample(seed=key)
-        return self._decode_one(z, condition)
+        return self._decode_one(sample_latent(self.config, key=key)[0], condition)
+
+    def _sample_and_log_prob_one(
+        self, condition: Array | None, temperature: Float[Array, ""], *, key: Key[Array, ""]
+    ) -> tuple[Array, Float[Array, ""]]:
+        z, latent_log_prob = sample_latent(self.config, temperature, key=key)
+        x, log_det = self.bijection.forward_and_log_det(z, self.condition_vector(condition))
+        return x.reshape(self.config.event_shape), latent_log_prob - log_det
 
     def _encode_one(self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None) -> Array:
         return self.bijection.inverse(x.reshape(self.bijection.out_shape), self.condition_vector(condition))
@@ -187,44 +187,6 @@ class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
         return self._decode_one(spherical_interpolation(z_start, z_end, weight), condition)
 
     # A batch
-
-    def sample_and_log_prob(
-        self,
-        n_samples: int,
-        *,
-        key: Key[Array, ""],
-        condition: Arrays | None = None,
-        temperature: float = 1.0,
-        chunk_size: int | None = None,
-    ) -> tuple[Float[Array, "n_samples ..."], Float[Array, " n_samples"]]:
-        """New examples and the logarithm of the density from which they come, in one pass through the layers.
-
-        Args:
-            n_samples: how many.
-            key: as of `generate`: at temperature 1 the examples are the same.
-            condition: one for each sample, or a single one for all; None for an unconditional model.
-            temperature: factor of the scale of the latents; other than 1, the density is that of the latents so
-                scaled, and not the model's. A new value compiles nothing.
-            chunk_size: at most so many samples at once.
-
-        Returns:
-            Examples of shape `(n_samples, *event_shape)`, and one number for each, in nats.
-
-        Raises:
-            ValueError: the temperature is not positive.
-        """
-        if not temperature > 0:
-            raise ValueError(f"`temperature` must be positive; got {temperature}")
-        temperatures = jnp.full(n_samples, temperature)
-        return generate_examples(
-            _sample_and_log_prob_one,
-            self,
-            n_samples,
-            key=key,
-            condition=condition,
-            chunk_size=chunk_size,
-            inputs=(temperatures,),
-        )
 
     def estimated_log_prob(
         self, x: Arrays, condition: Arrays | None = None, *, key: Key[Array, ""]
@@ -273,14 +235,3 @@ class NormalizingFlow(AbstractDensityModel, AbstractLatentModel):
             (bijection, norm),
             is_leaf=lambda node: node is None,
         )
-
-
-def _sample_and_log_prob_one(
-    model: NormalizingFlow, condition: Array | None, temperature: Float[Array, ""], *, key: Key[Array, ""]
-) -> tuple[Array, Float[Array, ""]]:
-    density = latent_density(model.config.latent, model.config.event_size)
-    z = density.sample(seed=key)
-    scaled = temperature * z
-    log_scale = model.config.event_size * jnp.log(temperature)
-    x, log_det = model.bijection.forward_and_log_det(scaled, model.condition_vector(condition))
-    return x.reshape(model.config.event_shape), jnp.asarray(density.log_prob(z)) - log_scale - log_det

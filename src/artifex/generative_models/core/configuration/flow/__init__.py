@@ -12,6 +12,7 @@ from artifex.generative_models.core.configuration.flow.bijections import (
     CouplingLayerConfig,
     MaskedAutoregressiveConfig,
 )
+from artifex.generative_models.core.configuration.flow.continuous import CNFConfig, ContinuousConfig
 from artifex.generative_models.core.configuration.flow.image_models import (
     DequantizedFlowConfig,
     GlowConfig,

@@ -5,6 +5,7 @@ from artifex.generative_models.models.backbones.bijections.act_norm import ActNo
 from artifex.generative_models.models.backbones.bijections.autoregressive import MaskedAutoregressive
 from artifex.generative_models.models.backbones.bijections.base import AbstractBijection
 from artifex.generative_models.models.backbones.bijections.compose import Chain, Inverted, ScannedBijection
+from artifex.generative_models.models.backbones.bijections.continuous import Continuous
 from artifex.generative_models.models.backbones.bijections.conv_1x1 import InvertibleConv1x1
 from artifex.generative_models.models.backbones.bijections.coupling import Coupling, coupling_mask
 from artifex.generative_models.models.backbones.bijections.elementwise import (

@@ -10,6 +10,7 @@ from artifex.generative_models.core.configuration import (
     BijectionConfig,
     CayleyConfig,
     ChainConfig,
+    ContinuousConfig,
     CouplingLayerConfig,
     ElementwiseTransformerConfig,
     HouseholderConfig,
@@ -31,6 +32,7 @@ from artifex.generative_models.models.backbones.bijections.act_norm import ActNo
 from artifex.generative_models.models.backbones.bijections.autoregressive import MaskedAutoregressive
 from artifex.generative_models.models.backbones.bijections.base import AbstractBijection, check_vector_shape
 from artifex.generative_models.models.backbones.bijections.compose import Chain, Inverted, ScannedBijection
+from artifex.generative_models.models.backbones.bijections.continuous import Continuous
 from artifex.generative_models.models.backbones.bijections.coupling import Coupling
 from artifex.generative_models.models.backbones.bijections.entries import ElementwiseTransformer
 from artifex.generative_models.models.backbones.bijections.linear import LULinear, Permutation, Reverse
@@ -243,6 +245,17 @@ def _(
     key: Key[Array, ""],
 ) -> AbstractBijection:
     return CayleyOrthogonal(event_shape, key=key)
+
+
+@make_bijection.register
+def _(
+    config: ContinuousConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int = 0,
+    key: Key[Array, ""],
+) -> AbstractBijection:
+    return Continuous(config, event_shape, condition_size=condition_size, key=key)
 
 
 @make_bijection.register
