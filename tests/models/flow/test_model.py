@@ -35,7 +35,7 @@ FLOWS = {
     "nice": NICEConfig(**SMALL),
     "real_nvp": RealNVPConfig(**SMALL),
     "maf": MAFConfig(**SMALL),
-    "iaf_logistic": IAFConfig(**{**SMALL, "num_layers": 2}, latent=LogisticLatentConfig()),
+    "iaf_logistic": IAFConfig(**{**SMALL, "num_layers": 2}, latent=LogisticLatentConfig(), activation="tanh"),
     "nsf": NSFConfig(**SMALL, num_classes=3),
     "nsf_autoregressive": NSFConfig(**SMALL, is_autoregressive=True),
     "naf": NAFConfig(**SMALL, monotone_size=4),
