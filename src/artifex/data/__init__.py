@@ -10,5 +10,6 @@ from artifex.data.dataset import (
     as_dataset,
     without_conditions,
 )
+from artifex.data.draws import Draws
 from artifex.data.iterables import IterableBatches
 from artifex.data.stream import StreamBatches

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key, PyTree
 
 from artifex.data.batches import AbstractBatches, ResidentBatches, encoded
+from artifex.data.draws import Draws
 from artifex.data.iterables import IterableBatches
 from artifex.data.sources.arrays import ArrayRows, RowSource
 from artifex.data.stream import StreamBatches
@@ -226,7 +227,8 @@ def as_batches(
     """Training batches of what the user has.
 
     Args:
-        data: batches already; what `as_dataset` takes; or an iterable of batches (or a function that makes one).
+        data: batches already; what `as_dataset` takes; an iterable of batches (or a function that makes one); or
+            None for a loss that makes its own examples.
         batch_size: examples of a batch. An iterable must give batches of this size.
         seed: of the shuffling. An iterable is not shuffled.
         representation: how the model sees the batches of an iterable; None: as they are.
@@ -235,6 +237,8 @@ def as_batches(
         TypeError: the data are nothing of that.
         ValueError: they cannot be trained on, or a batch is larger than the data.
     """
+    if data is None:
+        return Draws(batch_size)
     if isinstance(data, AbstractBatches):
         if data.batch_size != batch_size:
             raise ValueError(f"the batches hold {data.batch_size} examples, but `batch_size` is {batch_size}")

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
 ModelT = TypeVar("ModelT")
 
@@ -13,10 +13,10 @@ class Buffer(eqx.Module):
     """Arrays that belong to a model and are not trained: an EMA codebook, running statistics, chains.
 
     No gradient reaches them, no optimizer sees them. A loss that changes buffers returns the model with the new
-    ones in `LossOutput.model`.
+    ones in `LossOutput.model`. A function that may hold arrays can stand here too.
     """
 
-    value: PyTree[Array]
+    value: PyTree
 
 
 def is_buffer(node: Any) -> bool:

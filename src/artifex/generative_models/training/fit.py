@@ -102,7 +102,8 @@ def fit(
     Args:
         model: any generative model, or another module with such a `loss`; it is not changed.
         data: a `Dataset`, a NumPy or JAX array of examples, a mapping with `x` and maybe `condition`, or an
-            iterable of batches in one of these forms.
+            iterable of batches in one of these forms; None for a loss that makes its own examples, such as that of
+            `ReverseKL`.
         config: how to train.
         key: the order of the data and all other randomness.
         run_dir: where metrics and checkpoints go; None: nowhere.
@@ -119,6 +120,8 @@ def fit(
     """
     check_key(key)
     _check_types(model, config)
+    if data is None and getattr(model, "needs_data", True):
+        raise ValueError(f"`data` is None, but {type(model).__name__} learns from examples: give them")
     if config.early_stopping_patience is not None and validation is None:
         raise ValueError("`early_stopping_patience` needs validation data: give `validation`")
     data_key, state_key, validation_key = jax.random.split(key, 3)
