@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from artifex.data.sources import ImageFolder, find_data, read_idx, read_npz
+from artifex.data.sources import ImageFolder, find_data, read_idx, read_npz, read_table
 
 
 def idx_bytes(array, code):
@@ -150,3 +150,36 @@ def test_folder_without_pictures(tmp_path):
     save_picture(tmp_path / "b" / "a.png", np.zeros((4, 4), np.uint8))
     with pytest.raises(ValueError, match=r"beside the folders of classes \(a\.png\)"):
         ImageFolder(tmp_path, image_size=4)
+
+
+def test_table(tmp_path):
+    """Columns by name and by number, plain and gzipped; each damage says what to do."""
+    path = tmp_path / "rows.csv"
+    path.write_text('"a", b,word,c\n1,2,x,3.5\n-4,5e-1,y,6\n')
+    names, values = read_table(path, columns=("c", "a"))
+    assert names == ("c", "a")
+    np.testing.assert_array_equal(values, [[3.5, 1.0], [6.0, -4.0]])
+    packed = tmp_path / "rows.txt.gz"
+    packed.write_bytes(gzip.compress(b"1;2\n3;4\n5;6\n"))
+    names, values = read_table(packed, header=False, delimiter=";")
+    assert names == ("0", "1")
+    np.testing.assert_array_equal(values, [[1, 2], [3, 4], [5, 6]])
+    _, values = read_table(packed, header=False, delimiter=";", columns=(1,))
+    np.testing.assert_array_equal(values, [[2], [4], [6]])
+    with pytest.raises(ValueError, match=r"rows\.csv cannot be read.*leave columns of words out"):
+        read_table(path)
+    with pytest.raises(LookupError, match=r"rows\.csv.*column.*'wort'.*'word'"):
+        read_table(path, columns=("wort",))
+    with pytest.raises(LookupError, match="numbered from 0 to 1; got 2"):
+        read_table(packed, header=False, delimiter=";", columns=(2,))
+    for content, message in (
+        (b"", "no first line"),
+        (b"a,b\n", "has no rows"),
+        (b"a,b\n1,2\n3\n", "cannot be read"),
+        (b"a,b\n1,\n", "cannot be read"),
+        (gzip.compress(b"a\n1\n" * 1000)[:-12], "cannot be read"),
+    ):
+        broken = tmp_path / ("broken.csv.gz" if content[:2] == b"\x1f\x8b" else "broken.csv")
+        broken.write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            read_table(broken)

@@ -13,7 +13,7 @@ from artifex.generative_models.core.evaluation import Evaluation
 from artifex.generative_models.core.representations import AbstractRepresentation
 from artifex.utils.messages import unknown_name
 
-_BUILT_IN = ("image", "toy")
+_BUILT_IN = ("image", "tabular", "toy")
 _MODALITIES: dict[str, "Modality"] = {}
 
 

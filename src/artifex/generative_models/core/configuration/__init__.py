@@ -235,6 +235,13 @@ from artifex.generative_models.core.configuration.serialization import (
     to_mapping,
     to_yaml,
 )
+from artifex.generative_models.core.configuration.tables import (
+    BSDS300Config,
+    CSVTableConfig,
+    TableConfig,
+    TabularDataConfig,
+    UCITableConfig,
+)
 from artifex.generative_models.core.configuration.toys import (
     CheckerboardConfig,
     EightGaussiansConfig,

@@ -12,7 +12,7 @@ What a model cannot give is left out, with the reason in `Evaluation.unavailable
 is asked for by name; what is asked for by name and cannot be given is an error.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -24,7 +24,7 @@ from artifex.generative_models.core.evaluation import Evaluation, code_perplexit
 from artifex.generative_models.core.random import check_key
 from artifex.generative_models.modalities.image.availability import METRICS, Available
 from artifex.generative_models.modalities.image.representations import AbstractImageRepresentation
-from artifex.utils.messages import unknown_name
+from artifex.generative_models.modalities.selection import chosen_metrics, padded_batches
 
 
 def evaluate_images(
@@ -64,15 +64,17 @@ def evaluate_images(
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1; got {value}")
     available = Available(model, representation)
-    names = _wanted(metrics, available, model)
+    left_out = available.left_out()
+    default = [name for name in METRICS if name not in left_out]
+    names = chosen_metrics(metrics, available.obstacles, model, default=default)
     if not names:  # a model that only generates
-        return Evaluation({}, available.left_out())
+        return Evaluation({}, left_out)
     subset_key, data_key, model_key = jax.random.split(key, 3)
     source = available.bits_source(names)
     columns = _Columns(model, dataset, names, source, num_importance_samples, data_key)
-    for start, positions, count in _padded_batches(len(dataset), batch_size, max_examples, key=subset_key):
+    for start, positions, count in padded_batches(len(dataset), batch_size, max_examples, key=subset_key):
         columns.add(positions, count, key=jax.random.fold_in(model_key, start))
-    return Evaluation(columns.estimates(), available.left_out() if metrics is None else {})
+    return Evaluation(columns.estimates(), left_out if metrics is None else {})
 
 
 class _Columns:
@@ -149,33 +151,3 @@ class _Columns:
             for pictures in (x, reconstruction)
         )
         return np.mean((seen - made) ** 2, axis=tuple(range(1, seen.ndim)))
-
-
-def _padded_batches(
-    size: int, batch_size: int, max_examples: int | None, *, key: Key[Array, ""]
-) -> Iterator[tuple[int, np.ndarray, int]]:
-    """Positions in equal batches, so that one compiled program serves all, and how many of them count."""
-    if max_examples is not None and max_examples < 1:
-        raise ValueError(f"`max_examples` must be at least 1; got {max_examples}")
-    chosen = np.arange(size)
-    if max_examples is not None and max_examples < size:
-        # At random: files are often sorted by class.
-        chosen = np.sort(np.asarray(jax.random.permutation(key, size))[:max_examples])
-    batch_size = min(batch_size, len(chosen))
-    for start in range(0, len(chosen), batch_size):
-        positions = chosen[np.arange(start, start + batch_size) % len(chosen)]
-        yield start, positions, min(batch_size, len(chosen) - start)
-
-
-def _wanted(metrics: Sequence[str] | None, available: Available, model: Any) -> list[str]:
-    if metrics is None:
-        left_out = available.left_out()
-        return [name for name in METRICS if name not in left_out]
-    if isinstance(metrics, str) or not metrics:
-        raise ValueError(f"`metrics` must be a list of names, at least one; got {metrics!r}")
-    for name in metrics:
-        if name not in METRICS:
-            raise LookupError(unknown_name("metric", name, METRICS))
-        if reason := available.obstacles[name]:
-            raise ValueError(f"{name} cannot be computed for {type(model).__name__}: {reason}")
-    return [name for name in METRICS if name in metrics]

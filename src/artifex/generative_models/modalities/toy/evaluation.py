@@ -17,7 +17,7 @@ Sources: Szekely and Rizzo 2013 (energy distance); Srivastava et al. 2017, arXiv
 where a mode counts as found with a single point nearby).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -29,8 +29,8 @@ from artifex.generative_models.core.evaluation import Estimate, Evaluation, esti
 from artifex.generative_models.core.losses import energy_distance_batch
 from artifex.generative_models.core.protocols import DensityModel
 from artifex.generative_models.core.random import check_key
+from artifex.generative_models.modalities.selection import chosen_metrics, log_probs
 from artifex.generative_models.modalities.toy.representations import ToyPoints
-from artifex.utils.messages import unknown_name
 
 METRICS = (
     "negative_log_likelihood",
@@ -78,49 +78,21 @@ def evaluate_points(
     for name, value, least in (("num_samples", num_samples, 2 * _NUM_GROUPS), ("batch_size", batch_size, 1)):
         if value < least:
             raise ValueError(f"`{name}` must be at least {least}; got {value}")
-    if max_examples is not None and max_examples < 1:
-        raise ValueError(f"`max_examples` must be at least 1; got {max_examples}")
-    reasons = {name: why_not(model, points, dataset) for name, why_not in _OBSTACLES.items()}
-    names = _wanted(metrics, reasons, model)
-    subset_key, density_key, sample_key = jax.random.split(key, 3)
-    chosen = np.arange(len(dataset))
-    if max_examples is not None and max_examples < len(chosen):
-        chosen = np.sort(np.asarray(jax.random.permutation(subset_key, len(chosen)))[:max_examples])
+    obstacles = _obstacles(model, points, dataset)
+    names = chosen_metrics(metrics, obstacles, model)
+    density_key, sample_key = jax.random.split(key)
     found: dict[str, Estimate] = {}
     if set(names) & set(_DENSITY):
-        found |= _density_metrics(model, dataset, points, chosen, batch_size, density_key)
+        rows, log_prob, log_det = log_probs(
+            model, dataset, batch_size=batch_size, max_examples=max_examples, key=density_key
+        )
+        log_prob, truth = log_prob + log_det, np.asarray(points.toy.log_prob(rows["x"]), np.float64)
+        found["negative_log_likelihood"] = estimate_mean(-log_prob, what="negative_log_likelihood")
+        found["nll_gap"] = estimate_mean(truth - log_prob, what="nll_gap")
     if set(names) - set(_DENSITY):
         found |= _sample_metrics(model, dataset, points, num_samples, batch_size, sample_key)
-    unavailable = {name: why for name, why in reasons.items() if why and metrics is None}
+    unavailable = {name: why for name, why in obstacles.items() if why and metrics is None}
     return Evaluation({name: found[name] for name in names}, unavailable)
-
-
-def _density_metrics(
-    model: Any,
-    dataset: AbstractDataset,
-    points: ToyPoints,
-    chosen: np.ndarray,
-    batch_size: int,
-    key: Key[Array, ""],
-) -> dict[str, Estimate]:
-    batch_size = min(batch_size, len(chosen))
-    ours, true = [], []
-    for start in range(0, len(chosen), batch_size):
-        # In equal batches, so that one compiled program serves all.
-        positions = chosen[np.arange(start, start + batch_size) % len(chosen)]
-        count = min(batch_size, len(chosen) - start)
-        batch = dataset.batch(positions, key=key)
-        stored = dataset.rows(positions)["x"]
-        log_prob = model.log_prob(
-            batch["x"], condition=batch.get("condition"), key=jax.random.fold_in(key, start)
-        )
-        ours.append(np.asarray(log_prob + points.log_det(stored), np.float64)[:count])
-        true.append(np.asarray(points.toy.log_prob(stored), np.float64)[:count])
-    log_prob, truth = np.concatenate(ours), np.concatenate(true)
-    return {
-        "negative_log_likelihood": estimate_mean(-log_prob, what="negative_log_likelihood"),
-        "nll_gap": estimate_mean(truth - log_prob, what="nll_gap"),
-    }
 
 
 def _sample_metrics(
@@ -163,38 +135,14 @@ def _nearest_modes(
     return distances.argmin(axis=1), distances.min(axis=1) < _NEARBY * scale
 
 
-def _wanted(metrics: Sequence[str] | None, reasons: dict[str, str | None], model: Any) -> list[str]:
-    if metrics is None:
-        return [name for name in METRICS if not reasons.get(name)]
-    if isinstance(metrics, str) or not metrics:
-        raise ValueError(f"`metrics` must be a list of names, at least one; got {metrics!r}")
-    for name in metrics:
-        if name not in METRICS:
-            raise LookupError(unknown_name("metric", name, METRICS))
-        if reasons.get(name):
-            raise ValueError(f"{name} cannot be computed for {type(model).__name__}: {reasons[name]}")
-    return [name for name in METRICS if name in metrics]
-
-
-def _no_density(model: Any, points: ToyPoints, dataset: AbstractDataset) -> str | None:
-    return None if isinstance(model, DensityModel) else "the model has no density"
-
-
-def _no_gap(model: Any, points: ToyPoints, dataset: AbstractDataset) -> str | None:
-    if reason := _no_density(model, points, dataset):
-        return reason
-    is_conditional = "condition" in dataset.rows(np.arange(1))
-    return "the model's density is conditional, the known one is not" if is_conditional else None
-
-
-def _no_modes(model: Any, points: ToyPoints, dataset: AbstractDataset) -> str | None:
-    is_mixture = points.toy.modes is not None
-    return None if is_mixture else f"{type(points.toy).__name__} is no mixture of round Gaussians"
-
-
-_OBSTACLES: dict[str, Callable[[Any, ToyPoints, AbstractDataset], str | None]] = {
-    "negative_log_likelihood": _no_density,
-    "nll_gap": _no_gap,
-    "mode_coverage": _no_modes,
-    "high_quality_share": _no_modes,
-}
+def _obstacles(model: Any, points: ToyPoints, dataset: AbstractDataset) -> dict[str, str | None]:
+    """Why a metric cannot be computed, or None."""
+    obstacles: dict[str, str | None] = dict.fromkeys(METRICS)
+    if "condition" in dataset.rows(np.arange(1)):
+        obstacles["nll_gap"] = "the model's density is conditional, the known one is not"
+    if not isinstance(model, DensityModel):
+        obstacles |= dict.fromkeys(_DENSITY, "the model has no density")
+    if points.toy.modes is None:
+        reason = f"{type(points.toy).__name__} is no mixture of round Gaussians"
+        obstacles |= {"mode_coverage": reason, "high_quality_share": reason}
+    return obstacles
