@@ -44,7 +44,9 @@ def write_rows(folder: Path, table: str) -> dict[str, Any]:
     return {"rows": {name: list(part.shape) for name, part in rows.items()}, "noise": config.noise}
 
 
-def trained(name: str, folder: Path, settings: Settings, peers_python: str) -> tuple[dict[str, Any], np.ndarray]:
+def trained(
+    name: str, folder: Path, settings: Settings, peers_python: str
+) -> tuple[dict[str, Any], np.ndarray]:
     """What an implementation reports, and its log-likelihood of each test row."""
     python = sys.executable if name == OURS else peers_python
     arguments = json.dumps(dataclasses.asdict(settings))

@@ -22,7 +22,8 @@ from artifex.generative_models.core.configuration import (
 from artifex.generative_models.core.trainable import count_parameters
 from artifex.generative_models.factory import create_model
 from artifex.generative_models.models.backbones.denoisers.converters.diffusers import load_diffusers
-from artifex.generative_models.training import Reached, fit
+from artifex.generative_models.training import fit
+from benchmarks.artifex_blocks import NextBlock
 from benchmarks.diffusion.problem import NUM_LEVELS, Given, load_problem, output_summary
 from benchmarks.worker import Blocks, serve
 
@@ -47,18 +48,6 @@ def describe(given: Given) -> dict[str, Any]:
         "num_parameters": count_parameters(network),
         "outputs": output_summary(np.asarray(y)),
     }
-
-
-class NextBlock:
-    """Callback that ends a block where it begins the next one, so that one call of `fit` runs all blocks."""
-
-    def __init__(self, blocks: Blocks, steps_per_block: int):
-        self.every = steps_per_block
-        self._blocks = blocks
-
-    def __call__(self, run: Any, event: Any) -> None:
-        if isinstance(event, Reached) and next(self._blocks, "end") == "end":
-            run.stop("no more blocks")
 
 
 def train(given: Given, blocks: Blocks) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import numpy as np
 from artifex.generative_models.core.configuration import AdamConfig, NSFConfig, TrainingConfig
 from artifex.generative_models.core.trainable import count_parameters
 from artifex.generative_models.factory import create_model
-from artifex.generative_models.training import Reached, fit
+from artifex.generative_models.training import fit
+from benchmarks.artifex_blocks import NextBlock
 from benchmarks.flow.problem import Problem, make_data
 from benchmarks.worker import Blocks, serve
 
@@ -54,21 +55,16 @@ def train(problem: Problem, model: Any, blocks: Blocks) -> dict[str, Any]:
     )
     if next(blocks, "end") == "end":
         return {"final_loss": float("nan")}
-
-    def next_block(run: Any, event: Any) -> None:
-        if isinstance(event, Reached) and next(blocks, "end") == "end":
-            run.stop("no more blocks")
-
-    next_block.every = problem.calls_per_block  # type: ignore[attr-defined]
+    callback = NextBlock(blocks, problem.calls_per_block)
     result = fit(
-        model, make_data(problem), config, key=jax.random.key(1), callbacks=[next_block], progress=False
+        model, make_data(problem), config, key=jax.random.key(1), callbacks=[callback], progress=False
     )
     return {"final_loss": float(result.records[-1]["loss"])}
 
 
 def log_prob(problem: Problem, model: Any, blocks: Blocks) -> dict[str, Any]:
     """The public method."""
-    x, value = jnp.asarray(make_data(problem)), jnp.zeros(())
+    x, value = jnp.asarray(make_data(problem)[: problem.batch_size]), jnp.zeros(())
     for _ in blocks:
         for _ in range(problem.calls_per_block):
             value = model.log_prob(x)

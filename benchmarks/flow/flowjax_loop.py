@@ -52,13 +52,15 @@ def train(problem: Problem, flow: Any, blocks: Blocks) -> dict[str, Any]:
     params, static = eqx.partition(
         flow, eqx.is_inexact_array, is_leaf=lambda leaf: isinstance(leaf, paramax.NonTrainable)
     )
-    state, value, loss = optimizer.init(params), jnp.zeros(()), MaximumLikelihoodLoss()
+    state, value, loss, calls = optimizer.init(params), jnp.zeros(()), MaximumLikelihoodLoss(), 0
     for _ in blocks:
         for _ in range(problem.calls_per_block):
+            start = problem.batch_size * (calls % problem.num_batches)
+            calls += 1
             params, state, value = step(
                 params,
                 static,
-                x,
+                x[start : start + problem.batch_size],
                 optimizer=optimizer,
                 opt_state=state,
                 loss_fn=loss,
@@ -71,7 +73,7 @@ def train(problem: Problem, flow: Any, blocks: Blocks) -> dict[str, Any]:
 def log_prob(problem: Problem, flow: Any, blocks: Blocks) -> dict[str, Any]:
     """The public method under `jit`."""
     evaluate = eqx.filter_jit(lambda flow, x: flow.log_prob(x))
-    x, value = jnp.asarray(make_data(problem)), jnp.zeros(())
+    x, value = jnp.asarray(make_data(problem)[: problem.batch_size]), jnp.zeros(())
     for _ in blocks:
         for _ in range(problem.calls_per_block):
             value = evaluate(flow, x)

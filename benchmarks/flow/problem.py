@@ -24,6 +24,7 @@ class Problem:
         num_bins: of each spline.
         bound: where splines end.
         batch_size: vectors in a batch.
+        num_batches: batches in an epoch of training.
         learning_rate: of Adam.
         calls_per_block: steps or calls in one timed block.
     """
@@ -35,6 +36,7 @@ class Problem:
     num_bins: int = 8
     bound: float = 4.0
     batch_size: int = 512
+    num_batches: int = 16
     learning_rate: float = 1e-3
     calls_per_block: int = 20
 
@@ -44,7 +46,7 @@ TASKS = ("train", "log_prob", "sample")
 
 
 def make_data(problem: Problem) -> np.ndarray:
-    """One batch, with dependent entries, float32, shape `(batch_size, size)`."""
+    """Vectors with dependent entries, float32, shape `(num_batches * batch_size, size)`."""
     generator = np.random.default_rng(0)
-    x = generator.normal(size=(problem.batch_size, problem.size))
+    x = generator.normal(size=(problem.num_batches * problem.batch_size, problem.size))
     return (x + 0.5 * np.sin(2 * np.roll(x, 1, axis=1))).astype(np.float32)

@@ -38,11 +38,13 @@ def describe(flow: Any) -> dict[str, Any]:
 def train(problem: Problem, flow: Any, blocks: Blocks) -> dict[str, Any]:
     """A plain loop."""
     x, value = torch.from_numpy(make_data(problem)), torch.zeros(())
-    optimizer = torch.optim.Adam(flow.parameters(), lr=problem.learning_rate)
+    optimizer, calls = torch.optim.Adam(flow.parameters(), lr=problem.learning_rate), 0
     for _ in blocks:
         for _ in range(problem.calls_per_block):
             optimizer.zero_grad()
-            value = -flow().log_prob(x).mean()
+            start = problem.batch_size * (calls % problem.num_batches)
+            calls += 1
+            value = -flow().log_prob(x[start : start + problem.batch_size]).mean()
             value.backward()
             optimizer.step()
     return {"final_loss": float(value)}
@@ -50,7 +52,7 @@ def train(problem: Problem, flow: Any, blocks: Blocks) -> dict[str, Any]:
 
 def log_prob(problem: Problem, flow: Any, blocks: Blocks) -> dict[str, Any]:
     """Without gradients."""
-    x, value = torch.from_numpy(make_data(problem)), torch.zeros(())
+    x, value = torch.from_numpy(make_data(problem)[: problem.batch_size]), torch.zeros(())
     with torch.no_grad():
         for _ in blocks:
             for _ in range(problem.calls_per_block):

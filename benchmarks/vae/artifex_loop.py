@@ -23,7 +23,8 @@ from artifex.generative_models.core.configuration import (
 from artifex.generative_models.factory import create_model
 from artifex.generative_models.models.vae import VAE
 from artifex.generative_models.scaling import make_mesh
-from artifex.generative_models.training import Reached, fit, init_state, make_optimizer, make_train_step
+from artifex.generative_models.training import fit, init_state, make_optimizer, make_train_step
+from benchmarks.artifex_blocks import NextBlock
 from benchmarks.vae.problem import Given, Problem, Weights, load_problem, narrow
 from benchmarks.worker import Blocks, serve
 
@@ -79,18 +80,6 @@ def describe(given: Given) -> dict[str, Any]:
         "narrow_loss": float(total),
         "kl": float(metrics["kl"]),
     }
-
-
-class NextBlock:
-    """Callback that ends a block where it begins the next one, so that one call of `fit` runs all blocks."""
-
-    def __init__(self, blocks: Blocks, steps_per_block: int):
-        self.every = steps_per_block
-        self._blocks = blocks
-
-    def __call__(self, run: Any, event: Any) -> None:
-        if isinstance(event, Reached) and next(self._blocks, "end") == "end":
-            run.stop("no more blocks")
 
 
 def train_by_fit(given: Given, blocks: Blocks) -> dict[str, Any]:

@@ -107,13 +107,14 @@ def _(config: ResidualFlowConfig) -> BijectionConfig:
 
 
 def _couplings(config: VectorFlowConfig, transformer: ScalarTransformerConfig) -> BijectionConfig:
+    """With the transformers' forward maps, the cheaper ones of splines, on the way of training: to the latents."""
     coupling = CouplingLayerConfig(
         transformer=transformer,
         hidden_size=config.hidden_size,
         num_layers=config.num_hidden_layers,
         activation=config.activation,
     )
-    return _mixed(config, coupling)
+    return _mixed(config, InverseConfig(layer=coupling))
 
 
 def _autoregressive(config: VectorFlowConfig, transformer: ScalarTransformerConfig) -> BijectionConfig:
