@@ -15,7 +15,7 @@ from artifex.generative_models.core.configuration import (
     RationalQuadraticSplineConfig,
 )
 from artifex.generative_models.models.backbones.bijections.transformers import make_transformer
-from artifex.generative_models.models.backbones.bijections.transformers.knots import make_knots
+from artifex.generative_models.models.backbones.bijections.transformers.knots import make_pieces
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
@@ -115,7 +115,8 @@ def test_the_derivative_is_smooth_over_knots():
         config = TRANSFORMERS["rational_quadratic_spline"]
         transformer = make_transformer(config)
         parameters = jax.random.normal(jax.random.key(5), (transformer.num_parameters,))
-        knots = make_knots(parameters[: config.num_bins], config.bound, config.min_width)
+        pieces = make_pieces(parameters[: config.num_bins], config.bound, config.min_width)
+        knots = jnp.append(pieces.start, config.bound)
         function = jax.jit(jax.vmap(lambda x: transformer.forward_and_log_derivative(x, parameters)[1]))
         left, right = function(knots - 1e-9), function(knots + 1e-9)
         np.testing.assert_allclose(left, right, atol=1e-6)

@@ -82,6 +82,14 @@ def apply_linear(layer: eqx.nn.Linear, x: Float[Array, "*rest in_size"]) -> Floa
     return y if layer.bias is None else y + jnp.broadcast_to(layer.bias, y.shape)
 
 
+def apply_linear_first(
+    layer: eqx.nn.Linear, x: Float[Array, "in_size *rest"]
+) -> Float[Array, "out_size *rest"]:
+    """A linear layer on the first axis: one matrix product."""
+    y = jnp.tensordot(layer.weight, x, 1)
+    return y if layer.bias is None else y + layer.bias.reshape(-1, *[1] * (y.ndim - 1))
+
+
 def normalized(h: Float[Array, "tokens size"], *, epsilon: float = 1e-6) -> Float[Array, "tokens size"]:
     """Zero mean and unit variance over the features of each token, computed in float32."""
     full = h.astype(jnp.float32)

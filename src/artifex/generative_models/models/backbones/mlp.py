@@ -8,7 +8,7 @@ import jax
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.models.backbones.activations import activation_function
-from artifex.generative_models.models.backbones.layers import apply_linear, linear
+from artifex.generative_models.models.backbones.layers import apply_linear, apply_linear_first, linear
 from artifex.generative_models.models.backbones.stack import Stack
 
 
@@ -63,13 +63,17 @@ class MLP(eqx.Module):
     def __call__(self, x: Float[Array, " in_size"]) -> Float[Array, " out_size"]:
         """Apply it to one vector, in the type of the weights."""
         # As `x @ w.T` it needs no transposes where it is vmapped twice, over a batch and over samples.
-        dtype = x.dtype
-        x = x.astype(self.out.weight.dtype)
+        h = self._last_hidden(x.astype(self.out.weight.dtype), apply_linear)
+        return apply_linear(self.out, h).astype(x.dtype)
+
+    def last_hidden_first_axis(self, x: Float[Array, "in_size *rest"]) -> Float[Array, "hidden_size *rest"]:
+        """What goes into the last layer, of the numbers along the first axis, in the type of the weights."""
+        return self._last_hidden(x.astype(self.out.weight.dtype), apply_linear_first)
+
+    def _last_hidden(self, x: Array, apply: Callable[[eqx.nn.Linear, Array], Array]) -> Array:
         for layers in self.hidden:
             if isinstance(layers, Stack):
-                x, _ = layers.scan(
-                    lambda layer, x, _: (self.activation(apply_linear(layer, x)), None), x, None
-                )
+                x, _ = layers.scan(lambda layer, x, _: (self.activation(apply(layer, x)), None), x, None)
             else:
-                x = self.activation(apply_linear(layers, x))
-        return apply_linear(self.out, x).astype(dtype)
+                x = self.activation(apply(layers, x))
+        return x

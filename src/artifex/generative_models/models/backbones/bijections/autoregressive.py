@@ -5,24 +5,24 @@ the entries Huang et al. 2018 (NAF), arXiv:1804.00779.
 """
 
 import equinox as eqx
-import jax
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.configuration import MaskedAutoregressiveConfig
 from artifex.generative_models.models.backbones.bijections.base import (
     AbstractSameShapeBijection,
-    Condition,
-    Example,
-    LogDet,
     check_vector_shape,
     log_det_sum,
 )
+from artifex.generative_models.models.backbones.bijections.batch_last import batch_last
 from artifex.generative_models.models.backbones.bijections.masked_mlp import MaskedMLP
 from artifex.generative_models.models.backbones.bijections.transformers import (
     AbstractTransformer,
     make_transformer,
 )
+
+Vectors = Float[Array, "_ *batch"]
+LogDets = Float[Array, "*batch"]
 
 
 class MaskedAutoregressive(AbstractSameShapeBijection):
@@ -81,19 +81,21 @@ class MaskedAutoregressive(AbstractSameShapeBijection):
         self.condition_size = condition_size
         self.order = config.order
 
-    def _forward_and_log_det(self, x: Example, condition: Condition | None) -> tuple[Example, LogDet]:
+    @batch_last
+    def _forward_and_log_det(self, x: Vectors, condition: Vectors | None) -> tuple[Vectors, LogDets]:
         x = self._ordered(x)
         parameters = self.conditioner(x, condition)
-        y, log_derivatives = jax.vmap(self.transformer.forward_and_log_derivative)(x, parameters)
-        return self._placed(y), log_det_sum(log_derivatives)
+        y, log_derivatives = self.transformer.forward_and_log_derivative(x, parameters)
+        return self._placed(y), log_det_sum(log_derivatives, axis=0)
 
-    def _inverse_and_log_det(self, y: Example, condition: Condition | None) -> tuple[Example, LogDet]:
+    @batch_last
+    def _inverse_and_log_det(self, y: Vectors, condition: Vectors | None) -> tuple[Vectors, LogDets]:
         step = self.transformer.inverse_and_log_derivative
         x, log_derivatives = self.conditioner.entry_by_entry(step, self._ordered(y), condition)
-        return self._placed(x), log_det_sum(log_derivatives)
+        return self._placed(x), log_det_sum(log_derivatives, axis=0)
 
-    def _ordered(self, x: Example) -> Example:
+    def _ordered(self, x: Vectors) -> Vectors:
         return x if self.order is None else x[np.asarray(self.order)]
 
-    def _placed(self, x: Example) -> Example:
+    def _placed(self, x: Vectors) -> Vectors:
         return x if self.order is None else x[np.argsort(self.order)]

@@ -133,9 +133,9 @@ def log_det_dtype(example: Array) -> jnp.dtype:
     return jnp.promote_types(example.dtype, jnp.float32)
 
 
-def log_det_sum(log_derivatives: Float[Array, "..."]) -> LogDet:
-    """Sum of the logarithms of elementwise derivatives, in float32 at least."""
-    return jnp.sum(log_derivatives, dtype=log_det_dtype(log_derivatives))
+def log_det_sum(log_derivatives: Float[Array, "..."], axis: int | None = None) -> Float[Array, "..."]:
+    """Sum of the logarithms of elementwise derivatives, of all or along an axis, in float32 at least."""
+    return jnp.sum(log_derivatives, axis=axis, dtype=log_det_dtype(log_derivatives))
 
 
 def check_vector_shape(name: str, event_shape: tuple[int, ...]) -> int:

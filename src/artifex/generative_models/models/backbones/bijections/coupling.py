@@ -4,7 +4,6 @@ Source: Dinh et al. 2017 (RealNVP), arXiv:1605.08803, section 3; with splines Du
 """
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
@@ -12,17 +11,18 @@ from jaxtyping import Array, Float, Key
 from artifex.generative_models.core.configuration import CouplingLayerConfig
 from artifex.generative_models.models.backbones.bijections.base import (
     AbstractSameShapeBijection,
-    Condition,
-    Example,
-    LogDet,
     check_vector_shape,
     log_det_sum,
 )
+from artifex.generative_models.models.backbones.bijections.batch_last import batch_last
 from artifex.generative_models.models.backbones.bijections.transformers import (
     AbstractTransformer,
     make_transformer,
 )
 from artifex.generative_models.models.backbones.mlp import MLP
+
+Vectors = Float[Array, "_ *batch"]
+LogDets = Float[Array, "*batch"]
 
 
 class Coupling(AbstractSameShapeBijection):
@@ -77,23 +77,25 @@ class Coupling(AbstractSameShapeBijection):
         """As long as the mask."""
         return (len(self.mask),)
 
-    def _forward_and_log_det(self, x: Example, condition: Condition | None) -> tuple[Example, LogDet]:
+    @batch_last
+    def _forward_and_log_det(self, x: Vectors, condition: Vectors | None) -> tuple[Vectors, LogDets]:
         kept, mapped = self._parts(x)
         parameters = self._parameters(kept, condition)
-        mapped, log_derivatives = jax.vmap(self.transformer.forward_and_log_derivative)(mapped, parameters)
-        return self._whole(kept, mapped), log_det_sum(log_derivatives)
+        mapped, log_derivatives = self.transformer.forward_and_log_derivative(mapped, parameters)
+        return self._whole(kept, mapped), log_det_sum(log_derivatives, axis=0)
 
-    def _inverse_and_log_det(self, y: Example, condition: Condition | None) -> tuple[Example, LogDet]:
+    @batch_last
+    def _inverse_and_log_det(self, y: Vectors, condition: Vectors | None) -> tuple[Vectors, LogDets]:
         kept, mapped = self._parts(y)
         parameters = self._parameters(kept, condition)
-        mapped, log_derivatives = jax.vmap(self.transformer.inverse_and_log_derivative)(mapped, parameters)
-        return self._whole(kept, mapped), log_det_sum(log_derivatives)
+        mapped, log_derivatives = self.transformer.inverse_and_log_derivative(mapped, parameters)
+        return self._whole(kept, mapped), log_det_sum(log_derivatives, axis=0)
 
-    def _parts(self, x: Float[Array, " size"]) -> tuple[Float[Array, " kept"], Float[Array, " mapped"]]:
+    def _parts(self, x: Vectors) -> tuple[Vectors, Vectors]:
         mask = np.asarray(self.mask)
         return _taken(x, np.flatnonzero(~mask)), _taken(x, np.flatnonzero(mask))
 
-    def _whole(self, kept: Float[Array, " kept"], mapped: Float[Array, " mapped"]) -> Float[Array, " size"]:
+    def _whole(self, kept: Vectors, mapped: Vectors) -> Vectors:
         mapped = mapped.astype(kept.dtype)
         if list(self.mask) == sorted(self.mask):
             return jnp.concatenate([kept, mapped])
@@ -105,13 +107,19 @@ class Coupling(AbstractSameShapeBijection):
         return jnp.concatenate([kept, mapped])[np.argsort(order)]
 
     def _parameters(
-        self, kept: Float[Array, " kept"], condition: Condition | None
-    ) -> Float[Array, "mapped num_parameters"]:
+        self, kept: Vectors, condition: Vectors | None
+    ) -> Float[Array, "num_parameters mapped *batch"]:
         inputs = kept if condition is None else jnp.concatenate([kept, condition.astype(kept.dtype)])
-        return self.conditioner(inputs).reshape(-1, self.transformer.num_parameters)
+        out, num = self.conditioner.out, self.transformer.num_parameters
+        # The order of the axes is made in the weights: those of all examples would take longer to turn.
+        weight = out.weight.reshape(-1, num, out.weight.shape[1]).swapaxes(0, 1)
+        parameters = jnp.tensordot(weight, self.conditioner.last_hidden_first_axis(inputs), 1)
+        if out.bias is not None:
+            parameters = parameters + out.bias.reshape(-1, num, *[1] * (kept.ndim - 1)).swapaxes(0, 1)
+        return parameters.astype(kept.dtype)
 
 
-def _taken(x: Float[Array, " size"], places: np.ndarray) -> Float[Array, " part"]:
+def _taken(x: Vectors, places: np.ndarray) -> Vectors:
     """The entries at increasing places; as a slice where they are evenly spaced, whose derivative needs no scatter."""
     steps = np.unique(np.diff(places))
     if len(steps) > 1:

@@ -49,9 +49,9 @@ class ElementwiseTransformer(AbstractUnconditionalBijection):
         self.event_shape = event_shape
 
     def _forward_and_log_det(self, x: Example, condition: Condition | None) -> tuple[Example, LogDet]:
-        y, log_derivatives = jax.vmap(self.transformer.forward_and_log_derivative)(x.ravel(), self.parameters)
+        y, log_derivatives = self.transformer.forward_and_log_derivative(x.ravel(), self.parameters.T)
         return y.reshape(x.shape), log_det_sum(log_derivatives)
 
     def _inverse_and_log_det(self, y: Example, condition: Condition | None) -> tuple[Example, LogDet]:
-        x, log_derivatives = jax.vmap(self.transformer.inverse_and_log_derivative)(y.ravel(), self.parameters)
+        x, log_derivatives = self.transformer.inverse_and_log_derivative(y.ravel(), self.parameters.T)
         return x.reshape(y.shape), log_det_sum(log_derivatives)

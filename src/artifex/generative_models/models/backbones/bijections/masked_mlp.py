@@ -18,14 +18,16 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.models.backbones.activations import activation_function
-from artifex.generative_models.models.backbones.layers import apply_linear, linear
+from artifex.generative_models.models.backbones.layers import apply_linear_first, linear
 
-Scalar = Float[Array, ""]
-Outputs = Float[Array, " num_outputs"]
+Vectors = Float[Array, "_ *batch"]
+Scalars = Float[Array, "*batch"]
 
 
 class MaskedMLP(eqx.Module):
     """From `size` numbers, and maybe a condition that all hidden units see, to `num_outputs` numbers for each.
+
+    What is computed with may have further axes behind, as many examples side by side.
 
     Attributes:
         layers: hidden layers, from the input on.
@@ -86,25 +88,24 @@ class MaskedMLP(eqx.Module):
             self.direct = _rescaled(direct, np.repeat(masks.direct, num_outputs, axis=0))
 
     def __call__(
-        self, x: Float[Array, " size"], condition: Float[Array, " condition_size"] | None = None
-    ) -> Float[Array, "size num_outputs"]:
+        self, x: Vectors, condition: Float[Array, "condition_size *batch"] | None = None
+    ) -> Float[Array, "num_outputs size *batch"]:
         """All outputs in one pass, in the type of `x`."""
-        weights = self._weights(condition)
+        weights = self._weights(condition, x.ndim - 1)
         h = x.astype(self.out.weight.dtype)
         for weight, bias in zip(weights.hidden, weights.hidden_biases, strict=True):
-            h = self.activation(weight @ h + bias)
-        outputs = weights.out.reshape(-1, len(h)) @ h
+            h = self.activation(jnp.tensordot(weight, h, 1) + bias)
+        outputs = jnp.tensordot(weights.out, h, 1) + weights.out_bias
         if weights.direct is not None:
-            direct = weights.direct.reshape(-1, self.size)
-            outputs = outputs + direct @ x.astype(direct.dtype)
-        return (outputs.reshape(weights.out_bias.shape) + weights.out_bias).astype(x.dtype)
+            outputs = outputs + jnp.tensordot(weights.direct, x.astype(outputs.dtype), 1)
+        return outputs.swapaxes(0, 1).astype(x.dtype)
 
     def entry_by_entry(
         self,
-        step: Callable[[Scalar, Outputs], tuple[Scalar, Scalar]],
-        ys: Float[Array, " size"],
-        condition: Float[Array, " condition_size"] | None = None,
-    ) -> tuple[Float[Array, " size"], Float[Array, " size"]]:
+        step: Callable[[Scalars, Vectors], tuple[Scalars, Scalars]],
+        ys: Vectors,
+        condition: Float[Array, "condition_size *batch"] | None = None,
+    ) -> tuple[Vectors, Vectors]:
         """`x_r, value_r = step(y_r, outputs of entry r)` for every r in turn, the outputs those of x_0 ... x_{r-1}.
 
         Args:
@@ -115,7 +116,8 @@ class MaskedMLP(eqx.Module):
         Returns:
             x in the type of `ys`, and the values.
         """
-        weights = self._weights(condition)
+        batch = ys.shape[1:]
+        weights = self._weights(condition, len(batch))
         units, is_unit = _units_by_degree(self._masks().degrees, self.size)
         flat, is_flat = units.ravel(), jnp.asarray(is_unit.ravel(), self.out.weight.dtype)
 
@@ -130,37 +132,39 @@ class MaskedMLP(eqx.Module):
             "hidden": (first[units], *(from_hidden(weight[units]) for weight in rest)),
             "bias": tuple(bias[units] for bias in weights.hidden_biases),
             "out": from_hidden(weights.out),
-            "out_bias": weights.out_bias,
+            "out_bias": jnp.broadcast_to(weights.out_bias, (*weights.out_bias.shape[:2], *batch)),
             "direct": weights.direct,
         }
 
-        def body(carry: tuple[Array, tuple[Array, ...]], entry: dict) -> tuple[tuple, Scalar]:
+        def body(carry: tuple[Array, tuple[Array, ...]], entry: dict) -> tuple[tuple, Scalars]:
             x, hidden = carry
             below, new = x, []
             for weight, bias, units in zip(entry["hidden"], entry["bias"], hidden, strict=True):
-                h = self.activation(weight @ below.ravel().astype(weight.dtype) + bias)
+                below = below.reshape(-1, *batch).astype(weight.dtype)
+                h = self.activation(jnp.tensordot(weight, below, 1) + bias)
                 below = units.at[entry["index"]].set(h)
                 new.append(below)
-            outputs = entry["out"] @ below.ravel() + entry["out_bias"]
+            outputs = jnp.tensordot(entry["out"], below.reshape(-1, *batch), 1) + entry["out_bias"]
             if entry["direct"] is not None:
-                outputs = outputs + entry["direct"] @ x.astype(outputs.dtype)
+                outputs = outputs + jnp.tensordot(entry["direct"], x.astype(outputs.dtype), 1)
             x_r, value = step(entry["y"], outputs.astype(x.dtype))
             return (x.at[entry["index"]].set(x_r.astype(x.dtype)), tuple(new)), value
 
-        hidden = tuple(jnp.zeros(units.shape, layer.weight.dtype) for layer in self.layers)
+        hidden = tuple(jnp.zeros((*units.shape, *batch), layer.weight.dtype) for layer in self.layers)
         (x, _), values = jax.lax.scan(body, (jnp.zeros_like(ys), hidden), per_entry)
         return x, values
 
     def _masks(self) -> "_Masks":
         return _masks(self.size, self.out.weight.shape[1], self.condition is not None)
 
-    def _weights(self, condition: Float[Array, " condition_size"] | None) -> "_Weights":
-        """Masked weights, with the condition in the first bias."""
+    def _weights(self, condition: Float[Array, "condition_size *batch"] | None, num_axes: int) -> "_Weights":
+        """Masked weights, with the condition in the first bias; biases have `num_axes` axes behind."""
+        behind = [1] * num_axes
         masks = self._masks()
         hidden_masks = [masks.first, *[masks.hidden] * (len(self.layers) - 1)]
-        biases = [_bias(layer) for layer in self.layers]
+        biases = [_bias(layer).reshape(-1, *behind) for layer in self.layers]
         if self.condition is not None and condition is not None:
-            biases[0] = biases[0] + apply_linear(self.condition, condition.astype(biases[0].dtype))
+            biases[0] = biases[0] + apply_linear_first(self.condition, condition.astype(biases[0].dtype))
         shape = (self.size, self.num_outputs, -1)
         direct = None
         if self.direct is not None:
@@ -172,16 +176,16 @@ class MaskedMLP(eqx.Module):
             ),
             tuple(biases),
             jnp.where(masks.out[:, None], self.out.weight.reshape(shape), 0.0),
-            _bias(self.out).reshape(self.size, self.num_outputs),
+            _bias(self.out).reshape(self.size, self.num_outputs, *behind),
             direct,
         )
 
 
 class _Weights(NamedTuple):
     hidden: tuple[Float[Array, "hidden below"], ...]
-    hidden_biases: tuple[Float[Array, " hidden"], ...]
+    hidden_biases: tuple[Float[Array, "hidden *batch"], ...]
     out: Float[Array, "size num_outputs hidden"]
-    out_bias: Float[Array, "size num_outputs"]
+    out_bias: Float[Array, "size num_outputs *batch"]
     direct: Float[Array, "size num_outputs size"] | None
 
 

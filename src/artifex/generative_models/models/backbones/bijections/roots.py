@@ -1,4 +1,4 @@
-"""Roots of increasing functions of one number, with derivatives by the implicit function theorem."""
+"""Roots of increasing functions of one number, at each place of an array, by the implicit function theorem."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-Scalar = Float[Array, ""]
+Scalar = Float[Array, "*shape"]
 
 _MAX_STEPS = 200  # more than bisection alone would take to end at neighbouring float64 numbers of one sign
 _UNIT = 1e-3  # below this size, roots are exact to an absolute error of as many rounding units
@@ -30,7 +30,7 @@ def increasing_root(function: Callable[[Scalar], Scalar], low: Scalar, high: Sca
         epsilon = jnp.finfo(start.dtype).eps
 
         def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
-            low, high, x, last, index, _ = state
+            low, high, x, last, index, was_done = state
             value, slope = jax.jvp(f, (x,), (jnp.ones_like(x),))
             low, high = jnp.where(value <= 0, x, low), jnp.where(value >= 0, x, high)
             newton = x - value / jnp.where(slope > 0, slope, jnp.inf)
@@ -39,10 +39,12 @@ def increasing_root(function: Callable[[Scalar], Scalar], low: Scalar, high: Sca
             new = jnp.where(is_newton, newton, middle)
             moved = jnp.abs(new - x)
             is_done = (moved <= 0.5 * epsilon * jnp.maximum(jnp.abs(x), _UNIT)) | (high <= low)
-            return low, high, new, moved, index + 1, is_done
+            # What has ended stays: a further step could only lead away.
+            new, moved = jnp.where(was_done, x, new), jnp.where(was_done, last, moved)
+            return low, high, new, moved, index + 1, was_done | is_done
 
-        state = (low, high, start, high - low, jnp.zeros((), jnp.int32), jnp.zeros((), bool))
-        return jax.lax.while_loop(lambda state: ~state[5] & (state[4] < _MAX_STEPS), step, state)[2]
+        state = (low, high, start, high - low, jnp.zeros((), jnp.int32), jnp.zeros(start.shape, bool))
+        return jax.lax.while_loop(lambda state: ~jnp.all(state[5]) & (state[4] < _MAX_STEPS), step, state)[2]
 
     def tangent_solve(linear: Callable[[Scalar], Scalar], tangent: Scalar) -> Scalar:
         return tangent / linear(jnp.ones_like(tangent))

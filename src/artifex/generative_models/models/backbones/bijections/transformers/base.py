@@ -2,6 +2,9 @@
 
 A coupling or autoregressive layer applies one to each entry, with its own parameters: y_i = f(x_i; theta_i). They
 take any parameters, of any size: positive numbers, shares of an interval and the like are made of them inside.
+
+Numbers may have any axes, the same for all, and vectors of parameters have theirs before those: a map is applied at
+every place.
 """
 
 import abc
@@ -12,12 +15,12 @@ from jaxtyping import Array, Float
 
 from artifex.generative_models.core.configuration import ScalarTransformerConfig
 
-Scalar = Float[Array, ""]
-Parameters = Float[Array, " num_parameters"]
+Scalar = Float[Array, "*shape"]
+Parameters = Float[Array, "num_parameters *shape"]
 
 
 class AbstractTransformer(eqx.Module):
-    """An increasing map of one number.
+    """An increasing map of one number, at each place of an array.
 
     Attributes:
         num_parameters: length of the vector of parameters.

@@ -25,7 +25,7 @@ from artifex.generative_models.models.backbones.bijections.transformers.base imp
     make_transformer,
 )
 
-Components = Float[Array, " num_components"]
+Components = Float[Array, "num_components *shape"]
 
 
 class MixtureCDF(AbstractTransformer):
@@ -56,19 +56,20 @@ class MixtureCDF(AbstractTransformer):
         *mixture, shift, log_scale = self._split(parameters)
         logit = jnp.exp(-log_scale) * (y - shift)
         _, means, log_scales = mixture
-        roots = means + jnp.exp(log_scales) * logit  # of the single components
-        x = increasing_root(lambda x: _logit_cdf(x, *mixture)[0] - logit, jnp.min(roots), jnp.max(roots))
+        roots = means + jnp.exp(log_scales) * logit[None]  # of the single components
+        low, high = jnp.min(roots, axis=0), jnp.max(roots, axis=0)
+        x = increasing_root(lambda x: _logit_cdf(x, *mixture)[0] - logit, low, high)
         return x, -_logit_cdf(x, *mixture)[1] - log_scale
 
     def _split(self, parameters: Parameters) -> tuple[Components, Components, Components, Scalar, Scalar]:
         num, bound = self.config.num_components, self.config.max_log_scale
-        logits, means, log_scales, (shift, log_scale) = jnp.split(parameters, (num, 2 * num, 3 * num))
+        logits, means, log_scales, affine = jnp.split(parameters, (num, 2 * num, 3 * num))
         return (
-            jax.nn.log_softmax(logits),
+            jax.nn.log_softmax(logits, axis=0),
             means,
             soft_bound(log_scales, bound),
-            shift,
-            soft_bound(log_scale, bound),
+            affine[0],
+            soft_bound(affine[1], bound),
         )
 
 
@@ -76,12 +77,17 @@ def _logit_cdf(
     x: Scalar, log_weights: Components, means: Components, log_scales: Components
 ) -> tuple[Scalar, Scalar]:
     """Logit F(x) and the logarithm of its derivative."""
-    z = (x - means) * jnp.exp(-log_scales)
+    z = (x[None] - means) * jnp.exp(-log_scales)
     log_below = log_weights + jax.nn.log_sigmoid(z)
     log_above = log_weights + jax.nn.log_sigmoid(-z)
     # Each term of F' / (F (1 - F)), F' = sum_k pi_k sigmoid(z_k) sigmoid(-z_k) / s_k, as posterior weights.
-    terms = jax.nn.log_softmax(log_below) + jax.nn.log_softmax(log_above) - log_weights - log_scales
-    return logsumexp(log_below) - logsumexp(log_above), logsumexp(terms)
+    terms = (
+        jax.nn.log_softmax(log_below, axis=0)
+        + jax.nn.log_softmax(log_above, axis=0)
+        - log_weights
+        - log_scales
+    )
+    return logsumexp(log_below, axis=0) - logsumexp(log_above, axis=0), logsumexp(terms, axis=0)
 
 
 @make_transformer.register

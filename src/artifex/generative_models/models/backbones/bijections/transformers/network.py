@@ -23,6 +23,7 @@ from artifex.generative_models.models.backbones.bijections.transformers.base imp
     Scalar,
     make_transformer,
 )
+from artifex.generative_models.models.backbones.bijections.transformers.knots import spread
 
 _ONE = math.log(math.expm1(1.0))  # softplus of it is 1
 
@@ -50,29 +51,38 @@ class MonotoneNetwork(AbstractTransformer):
     def inverse_and_log_derivative(self, y: Scalar, parameters: Parameters) -> tuple[Scalar, Scalar]:
         """X and log dx/dy."""
         (shift, slope), vectors, _ = self._split(parameters)
-        reach = jnp.sum(_out_weights(vectors[4]))
+        reach = jnp.sum(_out_weights(vectors[4]), axis=0)
         low, high = (y - shift - reach) / slope, (y - shift + reach) / slope
         x = increasing_root(lambda x: self._apply(x, parameters)[0] - y, low, high)
         return x, -jnp.log(self._apply(x, parameters)[1])
 
     def _split(
         self, parameters: Parameters
-    ) -> tuple[tuple[Scalar, Scalar], Float[Array, "5 size"], Float[Array, "size size"]]:
-        size = self.config.hidden_size
-        vectors = parameters[2 : 2 + 5 * size].reshape(5, size)
+    ) -> tuple[tuple[Scalar, Scalar], Float[Array, "5 size *shape"], Float[Array, "size size *shape"]]:
+        size, shape = self.config.hidden_size, parameters.shape[1:]
+        vectors = parameters[2 : 2 + 5 * size].reshape(5, size, *shape)
         slope = self.config.min_derivative + jax.nn.softplus(parameters[1] + _ONE)
-        return (parameters[0], slope), vectors, parameters[2 + 5 * size :].reshape(size, size)
+        return (parameters[0], slope), vectors, parameters[2 + 5 * size :].reshape(size, size, *shape)
 
     def _apply(self, x: Scalar, parameters: Parameters) -> tuple[Scalar, Scalar]:
         (shift, slope), vectors, mixing = self._split(parameters)
         # Units that differ where the parameters are all zero, or they would stay alike.
-        places = jnp.linspace(-2.0, 2.0, self.config.hidden_size, dtype=parameters.dtype)
+        places = spread(jnp.linspace(-2.0, 2.0, self.config.hidden_size), parameters)
         first, second = jax.nn.softplus(vectors[0] + _ONE), jax.nn.softplus(vectors[2] + _ONE)
         weights, shares = _out_weights(vectors[4]), jax.nn.softmax(mixing, axis=1)
-        h = jnp.tanh(first * x + vectors[1] + places)
-        g = jnp.tanh(second * (shares @ h) + vectors[3] + 0.5 * places)
-        derivatives = second * (1.0 - g**2) * (shares @ (first * (1.0 - h**2)))
-        return slope * x + shift + weights @ g, slope + weights @ derivatives
+        h = jnp.tanh(first * x[None] + vectors[1] + places)
+        g = jnp.tanh(second * _mixed(shares, h) + vectors[3] + 0.5 * places)
+        derivatives = second * (1.0 - g**2) * _mixed(shares, first * (1.0 - h**2))
+        return (
+            slope * x + shift + jnp.sum(weights * g, axis=0),
+            slope + jnp.sum(weights * derivatives, axis=0),
+        )
+
+
+def _mixed(
+    shares: Float[Array, "size size *shape"], units: Float[Array, "size *shape"]
+) -> Float[Array, "size *shape"]:
+    return jnp.sum(shares * units[None], axis=1)
 
 
 def _out_weights(parameters: Parameters) -> Parameters:

@@ -12,10 +12,12 @@ from artifex.generative_models.models.backbones.bijections.transformers.base imp
     make_transformer,
 )
 from artifex.generative_models.models.backbones.bijections.transformers.knots import (
-    Knots,
-    make_knots,
+    Pieces,
+    Values,
+    make_pieces,
     pick,
     piece_of,
+    spread,
     with_identity_outside,
 )
 
@@ -39,24 +41,25 @@ class LinearSpline(AbstractTransformer):
 
     def forward_and_log_derivative(self, x: Scalar, parameters: Parameters) -> tuple[Scalar, Scalar]:
         """Y and log dy/dx."""
-        x_knots, y_knots = self._knots(parameters)
-        return with_identity_outside(lambda x: _line(x, x_knots, y_knots), x, self.config.bound)
+        xs, ys = self._pieces(parameters)
+        return with_identity_outside(lambda x: _line(x, xs, ys), x, self.config.bound)
 
     def inverse_and_log_derivative(self, y: Scalar, parameters: Parameters) -> tuple[Scalar, Scalar]:
         """X and log dx/dy."""
-        x_knots, y_knots = self._knots(parameters)
-        return with_identity_outside(lambda y: _line(y, y_knots, x_knots), y, self.config.bound)
+        xs, ys = self._pieces(parameters)
+        return with_identity_outside(lambda y: _line(y, ys, xs), y, self.config.bound)
 
-    def _knots(self, parameters: Parameters) -> tuple[Knots, Knots]:
+    def _pieces(self, parameters: Parameters) -> tuple[Pieces, Pieces]:
         bound, num = self.config.bound, self.config.num_bins
-        equal = jnp.linspace(-bound, bound, num + 1, dtype=parameters.dtype)
-        return equal, make_knots(parameters, bound, self.config.min_height)
+        start = spread(jnp.linspace(-bound, bound, num + 1)[:-1], parameters)
+        equal = Pieces(start, jnp.full_like(parameters, 2.0 * bound / num))
+        return equal, make_pieces(parameters, bound, self.config.min_height)
 
 
-def _line(x: Scalar, x_knots: Knots, y_knots: Knots) -> tuple[Scalar, Scalar]:
-    piece = piece_of(x, x_knots)
-    x_0, width = pick(x_knots[:-1], piece), pick(jnp.diff(x_knots), piece)
-    y_0, height = pick(y_knots[:-1], piece), pick(jnp.diff(y_knots), piece)
+def _line(x: Scalar, xs: Pieces, ys: Pieces) -> tuple[Scalar, Scalar]:
+    piece = piece_of(x, xs.start)
+    x_0, width = pick(xs.start, piece), pick(xs.length, piece)
+    y_0, height = pick(ys.start, piece), pick(ys.length, piece)
     return y_0 + height * ((x - x_0) / width), jnp.log(height) - jnp.log(width)
 
 
@@ -88,12 +91,12 @@ class CubicSpline(AbstractTransformer):
 
     def forward_and_log_derivative(self, x: Scalar, parameters: Parameters) -> tuple[Scalar, Scalar]:
         """Y and log dy/dx."""
-        x_knots, y_knots, derivatives = self._spline(parameters)
+        xs, ys, derivatives = self._spline(parameters)
 
         def inside(x: Scalar) -> tuple[Scalar, Scalar]:
-            piece = piece_of(x, x_knots)
-            x_0, y_0 = pick(x_knots[:-1], piece), pick(y_knots[:-1], piece)
-            width, height = pick(jnp.diff(x_knots), piece), pick(jnp.diff(y_knots), piece)
+            piece = piece_of(x, xs.start)
+            x_0, y_0 = pick(xs.start, piece), pick(ys.start, piece)
+            width, height = pick(xs.length, piece), pick(ys.length, piece)
             ends = pick(derivatives[:-1], piece), pick(derivatives[1:], piece)
             theta, slope = (x - x_0) / width, height / width
             return y_0 + width * _cubic(theta, slope, *ends), jnp.log(_cubic_derivative(theta, slope, *ends))
@@ -102,12 +105,12 @@ class CubicSpline(AbstractTransformer):
 
     def inverse_and_log_derivative(self, y: Scalar, parameters: Parameters) -> tuple[Scalar, Scalar]:
         """X and log dx/dy."""
-        x_knots, y_knots, derivatives = self._spline(parameters)
+        xs, ys, derivatives = self._spline(parameters)
 
         def inside(y: Scalar) -> tuple[Scalar, Scalar]:
-            piece = piece_of(y, y_knots)
-            x_0, y_0 = pick(x_knots[:-1], piece), pick(y_knots[:-1], piece)
-            width, height = pick(jnp.diff(x_knots), piece), pick(jnp.diff(y_knots), piece)
+            piece = piece_of(y, ys.start)
+            x_0, y_0 = pick(xs.start, piece), pick(ys.start, piece)
+            width, height = pick(xs.length, piece), pick(ys.length, piece)
             ends = pick(derivatives[:-1], piece), pick(derivatives[1:], piece)
             target, slope = (y - y_0) / width, height / width
             theta = increasing_root(
@@ -117,16 +120,16 @@ class CubicSpline(AbstractTransformer):
 
         return with_identity_outside(inside, y, self.config.bound)
 
-    def _spline(self, parameters: Parameters) -> tuple[Knots, Knots, Knots]:
+    def _spline(self, parameters: Parameters) -> tuple[Pieces, Pieces, Values]:
         config = self.config
-        x_knots = make_knots(parameters[: config.num_bins], config.bound, config.min_width)
-        y_knots = make_knots(parameters[config.num_bins :], config.bound, config.min_height)
-        widths, slopes = jnp.diff(x_knots), jnp.diff(y_knots) / jnp.diff(x_knots)
+        xs = make_pieces(parameters[: config.num_bins], config.bound, config.min_width)
+        ys = make_pieces(parameters[config.num_bins :], config.bound, config.min_height)
+        widths, slopes = xs.length, ys.length / xs.length
         left, right = slopes[:-1], slopes[1:]
         parabola = (left * widths[1:] + right * widths[:-1]) / (widths[1:] + widths[:-1])
         inner = jnp.minimum(2.0 * jnp.minimum(left, right), parabola)
         first, last = jnp.minimum(1.0, 2.0 * slopes[:1]), jnp.minimum(1.0, 2.0 * slopes[-1:])
-        return x_knots, y_knots, jnp.concatenate([first, inner, last])
+        return xs, ys, jnp.concatenate([first, inner, last])
 
 
 def _cubic(theta: Scalar, slope: Scalar, d_0: Scalar, d_1: Scalar) -> Scalar:

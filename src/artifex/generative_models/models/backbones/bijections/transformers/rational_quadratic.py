@@ -24,8 +24,9 @@ from artifex.generative_models.models.backbones.bijections.transformers.base imp
     make_transformer,
 )
 from artifex.generative_models.models.backbones.bijections.transformers.knots import (
-    Knots,
-    make_knots,
+    Pieces,
+    Values,
+    make_pieces,
     pick,
     piece_of,
     with_identity_outside,
@@ -56,14 +57,14 @@ class RationalQuadraticSpline(AbstractTransformer):
         spline = self._spline(parameters)
         return with_identity_outside(lambda y: _inverse(y, *spline), y, self.config.bound)
 
-    def _spline(self, parameters: Parameters) -> tuple[Knots, Knots, Knots]:
+    def _spline(self, parameters: Parameters) -> tuple[Pieces, Pieces, Values]:
         config = self.config
         widths, heights, inner = jnp.split(parameters, (config.num_bins, 2 * config.num_bins))
-        one = jnp.ones(1, parameters.dtype)
+        one = jnp.ones_like(parameters[:1])
         derivatives = jnp.concatenate([one, _derivatives(inner, config.min_derivative), one])
         return (
-            make_knots(widths, config.bound, config.min_width),
-            make_knots(heights, config.bound, config.min_height),
+            make_pieces(widths, config.bound, config.min_width),
+            make_pieces(heights, config.bound, config.min_height),
             derivatives,
         )
 
@@ -97,14 +98,14 @@ class CircularSpline(AbstractTransformer):
         x, log_derivative = _inverse(wrapped(y - angle), *spline)
         return wrapped(x), log_derivative
 
-    def _spline_and_angle(self, parameters: Parameters) -> tuple[tuple[Knots, Knots, Knots], Scalar]:
+    def _spline_and_angle(self, parameters: Parameters) -> tuple[tuple[Pieces, Pieces, Values], Scalar]:
         config = self.config
         num = config.num_bins
         widths, heights, derivatives, angle = jnp.split(parameters, (num, 2 * num, 3 * num))
         derivatives = _derivatives(derivatives, config.min_derivative)
         spline = (
-            make_knots(widths, math.pi, config.min_width),
-            make_knots(heights, math.pi, config.min_height),
+            make_pieces(widths, math.pi, config.min_width),
+            make_pieces(heights, math.pi, config.min_height),
             jnp.concatenate([derivatives, derivatives[:1]]),
         )
         return spline, math.pi * jnp.tanh(angle[0] / math.pi)
@@ -116,15 +117,15 @@ def wrapped(angle: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.where((turned >= math.pi) | (turned < -math.pi), -math.pi, turned)
 
 
-def _derivatives(parameters: Float[Array, " num"], least: float) -> Float[Array, " num"]:
+def _derivatives(parameters: Values, least: float) -> Values:
     """Positive numbers above the least one; 1 for zeros."""
     return least + jax.nn.softplus(parameters + math.log(math.expm1(1.0 - least)))
 
 
-def _forward(x: Scalar, x_knots: Knots, y_knots: Knots, derivatives: Knots) -> tuple[Scalar, Scalar]:
-    piece = piece_of(x, x_knots)
-    x_0, width = pick(x_knots[:-1], piece), pick(jnp.diff(x_knots), piece)
-    y_0, height = pick(y_knots[:-1], piece), pick(jnp.diff(y_knots), piece)
+def _forward(x: Scalar, xs: Pieces, ys: Pieces, derivatives: Values) -> tuple[Scalar, Scalar]:
+    piece = piece_of(x, xs.start)
+    x_0, width = pick(xs.start, piece), pick(xs.length, piece)
+    y_0, height = pick(ys.start, piece), pick(ys.length, piece)
     d_0, d_1 = pick(derivatives[:-1], piece), pick(derivatives[1:], piece)
     slope = height / width
     theta = (x - x_0) / width
@@ -134,10 +135,10 @@ def _forward(x: Scalar, x_knots: Knots, y_knots: Knots, derivatives: Knots) -> t
     return y, _log_derivative(theta, slope, d_0, d_1)
 
 
-def _inverse(y: Scalar, x_knots: Knots, y_knots: Knots, derivatives: Knots) -> tuple[Scalar, Scalar]:
-    piece = piece_of(y, y_knots)
-    x_0, width = pick(x_knots[:-1], piece), pick(jnp.diff(x_knots), piece)
-    y_0, height = pick(y_knots[:-1], piece), pick(jnp.diff(y_knots), piece)
+def _inverse(y: Scalar, xs: Pieces, ys: Pieces, derivatives: Values) -> tuple[Scalar, Scalar]:
+    piece = piece_of(y, ys.start)
+    x_0, width = pick(xs.start, piece), pick(xs.length, piece)
+    y_0, height = pick(ys.start, piece), pick(ys.length, piece)
     d_0, d_1 = pick(derivatives[:-1], piece), pick(derivatives[1:], piece)
     slope = height / width
     phi = (y - y_0) / height
