@@ -146,7 +146,7 @@ _DENOISER: dict[str, Any] = {
     "num_sampling_steps": 3,
 }
 _FLOW: dict[str, Any] = {"event_shape": _SHAPE, "num_layers": 2, "hidden_size": 16}
-_IMAGE_FLOW: dict[str, Any] = {"event_shape": _SHAPE, "num_levels": 2, "num_steps": 1, "hidden_channels": 4}
+_IMAGE_FLOW: dict[str, Any] = {"event_shape": _SHAPE, "num_levels": 2, "num_steps": 1, "hidden_channels": 8}
 _TOKENS: dict[str, Any] = {"event_shape": _SHAPE, "vocab_size": 5, "num_sampling_steps": 3}
 _LEVELS = DiscretizedLogisticConfig(num_levels=17)
 _FLOW_POSTERIOR = FlowPosteriorConfig(

@@ -38,7 +38,7 @@ class SpectralLinear(eqx.Module):
     max_norm: float = eqx.field(static=True)
 
     def __init__(self, in_size: int, out_size: int, *, max_norm: float, key: Key[Array, ""]):
-        """Random weights.
+        """Random weights and biases, such that nonlinearities bend at places all over standardised inputs.
 
         Args:
             in_size: length of the input.
@@ -46,9 +46,10 @@ class SpectralLinear(eqx.Module):
             max_norm: bound of the spectral norm.
             key: randomness of the weights and of where the power method starts.
         """
-        weight_key, direction_key = jax.random.split(key)
+        weight_key, bias_key, direction_key = jax.random.split(key, 3)
         self.weight = linear(in_size, out_size, use_bias=False, key=weight_key).weight
-        self.bias = jnp.zeros(out_size)
+        # The size of what a matrix of norm 1 makes of a standardised vector.
+        self.bias = (in_size / out_size) ** 0.5 * jax.random.normal(bias_key, (out_size,))
         start = jax.random.normal(direction_key, (out_size,))
         self.direction = Buffer(_power_method(self.weight, start, _FIRST_ITERATIONS)[0])
         self.max_norm = max_norm
@@ -75,12 +76,18 @@ class SpectralLinear(eqx.Module):
 class LipschitzMLP(eqx.Module):
     """An MLP whose Lipschitz constant in its input, by the Euclidean norm, is below a bound.
 
-    Each matrix has an equal share of it. The nonlinearity is x sigmoid(x) / 1.1, which no slope of 0 or 1 stops
-    (Chen et al. 2019, arXiv:1906.02735, section 3.3, without the trained factor). A condition is added to the first
-    hidden layer.
+    Each matrix has an equal share of it. The nonlinearity is x sigmoid(b x) / 1.1 with a trained b > 0 in each layer,
+    whose slope is at most 1 whatever b is (Chen et al. 2019, arXiv:1906.02735, section 3.3). Entries of a wide layer
+    are small, as its norm is bounded; so b begins at the root of the width, not at 1. A condition is added to the
+    first hidden layer.
+
+    Attributes:
+        layers: the affine maps.
+        sharpness: b of each hidden layer, before a softplus.
     """
 
     layers: tuple[SpectralLinear, ...]
+    sharpness: Float[Array, " num_layers"]
     condition: eqx.nn.Linear | None
 
     def __init__(
@@ -110,6 +117,8 @@ class LipschitzMLP(eqx.Module):
             SpectralLinear(before, after, max_norm=max_norm, key=layer_key)
             for before, after, layer_key in zip(sizes[:-1], sizes[1:], keys, strict=True)
         )
+        sharpness = hidden_size**0.5
+        self.sharpness = jnp.full(num_layers, sharpness + math.log(-math.expm1(-sharpness)))
         self.condition = None
         if condition_size:
             self.condition = linear(condition_size, hidden_size, use_bias=False, key=condition_key)
@@ -122,8 +131,8 @@ class LipschitzMLP(eqx.Module):
             h = h + apply_linear(self.condition, condition.astype(self.condition.weight.dtype)).astype(
                 h.dtype
             )
-        for layer in others:
-            h = layer(jax.nn.silu(h) / _STEEPEST)
+        for layer, sharpness in zip(others, jax.nn.softplus(self.sharpness), strict=True):
+            h = layer(h * jax.nn.sigmoid(sharpness.astype(h.dtype) * h) / _STEEPEST)
         return h
 
 
