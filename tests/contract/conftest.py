@@ -2,6 +2,7 @@
 
 import jax
 import pytest
+from tests.contract.rows import rows
 from tests.contract.table import TABLE, make
 
 
@@ -17,12 +18,7 @@ def _cheap_compilation():
     jax.config.update("jax_disable_most_optimizations", before)
 
 
-ROWS = [
-    pytest.param(name, marks=[pytest.mark.slow] if entry.is_slow else []) for name, entry in TABLE.items()
-]
-
-
-@pytest.fixture(scope="module", params=ROWS)
+@pytest.fixture(scope="module", params=rows())
 def entry(request):
     """One row."""
     return TABLE[request.param]

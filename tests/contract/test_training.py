@@ -35,10 +35,8 @@ MESHES = {
     "data-tensor": MeshConfig(data=4, tensor=2),
     "data-fsdp-tensor": MeshConfig(data=2, fsdp=2, tensor=2),
 }
-# Each of the others takes as long as these two, which split parameters and batches over every axis.
-MIXES = [
-    pytest.param(mix, marks=() if mix in ("fsdp", "data-fsdp-tensor") else pytest.mark.slow) for mix in MESHES
-]
+# Each of the others takes as long as this one, which splits parameters and batches over every axis.
+MIXES = [pytest.param(mix, marks=() if mix == "data-fsdp-tensor" else pytest.mark.slow) for mix in MESHES]
 ROUND_OFF = 64 * float(jnp.finfo(jnp.float32).eps)
 ILL_CONDITIONED = 1e-4  # what round-off may reach where it is shown to be multiplied by the model
 
