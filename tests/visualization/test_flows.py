@@ -91,7 +91,7 @@ def test_pairs_stand_in_a_triangle():
 @pytest.mark.parametrize(
     ("samples", "settings", "match"),
     [
-        (np.zeros((4, 1)), {}, "size from 2 to 12"),
+        (np.zeros((4, 0)), {}, "size from 1 to 12"),
         (np.zeros((4, 13)), {}, r"samples\[:, :6\]"),
         (np.full((4, 2), np.inf), {}, "NaN or infinity"),
         (np.zeros((4, 2)), {"names": ["a"]}, "`names` must fit"),

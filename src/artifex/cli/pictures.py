@@ -13,12 +13,14 @@ from artifex.data import AbstractDataset, DataSplits
 from artifex.generative_models.core.configuration import Experiment
 from artifex.generative_models.core.protocols import DenoisingModel, DensityModel, LatentModel
 from artifex.generative_models.core.representations import AbstractRepresentation
+from artifex.generative_models.modalities.tabular import TableRows
 from artifex.generative_models.modalities.toy import ToyPoints
 from artifex.generative_models.training import Event, Reached, Run
 from artifex.generative_models.zoo import RunResult, example_conditions
 from artifex.visualization import (
     denoising_strip,
     density_map,
+    pair_plot,
     point_scatter,
     reconstructions,
     save_figure,
@@ -29,8 +31,10 @@ from artifex.visualization import (
 
 SAMPLES, RECONSTRUCTIONS, DENSITY, LOSS = "samples.png", "reconstructions.png", "density.png", "loss.png"
 DENOISING = "denoising.png"
+PAIRS = "pairs.png"
 _NUM_SAMPLES = 64
 _NUM_POINTS = 2000
+_NUM_COLUMNS = 6  # of a table, in a picture
 _NUM_RECONSTRUCTIONS = 20
 _NUM_DENOISED = 8
 _NUM_WAYS = 100
@@ -91,7 +95,7 @@ def new_examples(
 def save_examples(
     path: str | os.PathLike, x: PyTree[Array], representation: AbstractRepresentation, *, key: Key[Array, ""]
 ) -> None:
-    """Write examples in the model's form as one picture: a sheet of images, or points beside true ones.
+    """Write examples in the model's form as one picture: images, points beside true ones, or pairs of columns.
 
     Args:
         path: the file.
@@ -115,7 +119,7 @@ def _num_samples(representation: AbstractRepresentation) -> int:
 
 
 @_num_samples.register
-def _(representation: ToyPoints) -> int:
+def _(representation: ToyPoints | TableRows) -> int:
     return _NUM_POINTS
 
 
@@ -135,6 +139,14 @@ def _(
 ) -> None:
     truth = representation.toy.sample(len(examples), key=jax.random.fold_in(key, 2))
     save_figure(path, point_scatter(examples, truth, limits=representation.toy.limits))
+
+
+@_save_decoded.register
+def _(
+    representation: TableRows, path: str | os.PathLike, examples: PyTree[Array], key: Key[Array, ""]
+) -> None:
+    columns = representation.columns[:_NUM_COLUMNS]
+    save_figure(path, pair_plot(np.asarray(examples)[:, :_NUM_COLUMNS], names=columns))
 
 
 @singledispatch
@@ -164,6 +176,19 @@ def _(representation: ToyPoints, result: RunResult, run_dir: Path, key: Key[Arra
         _write_density(run_dir / DENSITY, result.model, representation, key=key)
         written.append(DENSITY)
     return written
+
+
+@_write_more.register
+def _(representation: TableRows, result: RunResult, run_dir: Path, key: Key[Array, ""]) -> list[str]:
+    """New rows beside held-out ones."""
+    held_out = result.data.test or result.data.validation or result.data.train
+    chosen = np.asarray(jax.random.permutation(jax.random.fold_in(key, 1), len(held_out)))[:_NUM_POINTS]
+    rows = held_out.rows(chosen)
+    x = result.model.generate(len(chosen), key=key, condition=rows.get("condition"))
+    made = np.asarray(representation.decode(x))[:, :_NUM_COLUMNS]
+    names = representation.columns[:_NUM_COLUMNS]
+    save_figure(run_dir / PAIRS, pair_plot(made, rows["x"][:, :_NUM_COLUMNS], names=names))
+    return [PAIRS]
 
 
 def _write_reconstructions(path: Path, model: Any, data: AbstractDataset, *, key: Key[Array, ""]) -> None:

@@ -27,7 +27,7 @@ def pair_plot(
     (6, 'c')
 
     Args:
-        samples: of a model, two coordinates or more, at most 12.
+        samples: of a model, at most 12 coordinates.
         data: what they should resemble; drawn on the same axes.
         names: of the coordinates.
         truth: one point to mark, such as the parameters behind an observation.
@@ -40,9 +40,9 @@ def pair_plot(
     if data is not None:
         sets["data"] = np.asarray(data, np.float64)
     for name, points in sets.items():
-        if points.ndim != 2 or len(points) == 0 or not 2 <= points.shape[1] <= _MAX_SIZE:
+        if points.ndim != 2 or len(points) == 0 or not 1 <= points.shape[1] <= _MAX_SIZE:
             raise ValueError(
-                f"`{name}` must have shape (n, size), with points and a size from 2 to {_MAX_SIZE}; got "
+                f"`{name}` must have shape (n, size), with points and a size from 1 to {_MAX_SIZE}; got "
                 f"{points.shape}. Choose coordinates: samples[:, :6]"
             )
         if not np.isfinite(points).all():
