@@ -68,11 +68,13 @@ from artifex.generative_models.core.configuration import (
     ResidualQuantizerConfig,
     ScoreSDEConfig,
     SetFlowConfig,
+    SphereFlowConfig,
     StochasticInterpolantConfig,
     TarFlowConfig,
     TokenDiffusionConfig,
     TokenMLPConfig,
     TokenTransformerConfig,
+    TorusFlowConfig,
     TotalCorrelationConfig,
     UNetConfig,
     UniformDiffusionConfig,
@@ -223,6 +225,10 @@ TABLE: dict[str, Entry] = {
         ),
         binary=False,
         is_slow=True,
+    ),
+    "torus_flow": Entry(TorusFlowConfig(**_FLOW, num_bins=4), binary=False, is_slow=True),
+    "sphere_flow_labels": Entry(
+        SphereFlowConfig(num_layers=2, hidden_size=16, num_classes=3), binary=False, is_slow=True
     ),
     "maf": Entry(MAFConfig(**_FLOW), binary=False),
     "iaf": Entry(IAFConfig(**_FLOW), binary=False, is_slow=True),
@@ -421,6 +427,8 @@ def batch(entry: Entry, num: int, *, seed: int = 0) -> dict[str, Any]:
         x = rng.integers(0, entry.num_tokens, shape)
     else:
         x = rng.integers(0, 2, shape) if entry.binary else rng.integers(0, 17, shape) / 16
+    if isinstance(entry.config, SphereFlowConfig):
+        x = (x + 0.01) / np.linalg.norm(x + 0.01, axis=1, keepdims=True)
     made: dict[str, Any] = {"x": jnp.asarray(x, entry.dtype)}
     condition = conditions(entry, num, seed=seed)
     return made if condition is None else {**made, "condition": condition}

@@ -7,3 +7,4 @@ from artifex.data.toys.gaussians import Gaussians, eight_gaussians, gaussian_gri
 from artifex.data.toys.make import make_toy
 from artifex.data.toys.pinwheel import Pinwheel
 from artifex.data.toys.rings import Rings
+from artifex.data.toys.torus import TorusMixture

@@ -8,6 +8,7 @@ from artifex.data.toys.curves import Spirals, TwoMoons
 from artifex.data.toys.gaussians import eight_gaussians, gaussian_grid
 from artifex.data.toys.pinwheel import Pinwheel
 from artifex.data.toys.rings import Rings
+from artifex.data.toys.torus import TorusMixture
 from artifex.generative_models.core.configuration import (
     CheckerboardConfig,
     EightGaussiansConfig,
@@ -15,6 +16,7 @@ from artifex.generative_models.core.configuration import (
     PinwheelConfig,
     RingsConfig,
     SpiralsConfig,
+    TorusMixtureConfig,
     ToyConfig,
     TwoMoonsConfig,
 )
@@ -66,3 +68,8 @@ def _(config: PinwheelConfig) -> AbstractToy:
 @make_toy.register
 def _(config: RingsConfig) -> AbstractToy:
     return Rings(config.num_rings, config.spacing, config.noise)
+
+
+@make_toy.register
+def _(config: TorusMixtureConfig) -> AbstractToy:
+    return TorusMixture(config.num_modes, config.concentration)

@@ -14,6 +14,7 @@ from artifex.generative_models.core.configuration import (
     CouplingLayerConfig,
     CubicSplineConfig,
     ImageCouplingConfig,
+    IntervalSplineConfig,
     LinearSplineConfig,
     MaskedAutoregressiveConfig,
     MixtureCDFConfig,
@@ -94,17 +95,19 @@ TRANSFORMERS = {
     "additive": AdditiveTransformerConfig(),
     "rational_quadratic_spline": RationalQuadraticSplineConfig(num_bins=5, bound=3.0),
     "circular_spline": CircularSplineConfig(num_bins=4),
+    "interval_spline": IntervalSplineConfig(num_bins=4, bound=4.0),
     "linear_spline": LinearSplineConfig(num_bins=5, bound=3.0),
     "cubic_spline": CubicSplineConfig(num_bins=4, bound=3.0),
     "mixture_cdf": MixtureCDFConfig(num_components=3),
     "monotone_network": MonotoneNetworkConfig(hidden_size=3),
 }
+DOMAINS = {"circular_spline": wrapped, "interval_spline": lambda x: 4.0 * jnp.tanh(x)}
 CONDITION_SIZE = 2
 _TRANSFORMER: dict[str, Any] = {"hidden_size": 8, "num_layers": 1, "num_heads": 2}
 
 
 def _entries(name: str) -> Row:
-    domain = wrapped if name == "circular_spline" else lambda x: x
+    domain = DOMAINS.get(name, lambda x: x)
     return Row(lambda key: ElementwiseTransformer(TRANSFORMERS[name], (2, 2), key=key), domain, spread=1.0)
 
 
@@ -179,6 +182,10 @@ ROWS = {
     "autoregressive_spline": _autoregressive(
         "rational_quadratic_spline", size=3, hidden_size=1, num_layers=1, activation="softplus"
     ),
+    "coupling_circular": _coupling("odd", "circular_spline", CONDITION_SIZE)._replace(domain=wrapped),
+    "autoregressive_circular": _autoregressive(
+        "circular_spline", size=4, hidden_size=2, num_layers=1, order=(1, 3, 0, 2)
+    )._replace(domain=wrapped),
     "autoregressive_network": _autoregressive("monotone_network", size=2, hidden_size=5, num_layers=1),
     "reshape": Row(lambda key: Reshape((2, 3), (3, 2))),
     "reverse_sequence": Row(lambda key: Reverse((3, 2), axis=0)),

@@ -39,6 +39,7 @@ SHAPES = {
     "conv_1x1": ((4, 2, 2), (4, 2, 2)),
     "image_coupling": ((4, 2, 2), (4, 2, 2)),
     "set_coupling": ((3, 2), (3, 2)),
+    "sphere_spline": ((3,), (3,)),
     "split": ((8,), (2, 2, 2)),
     "squeeze": ((1, 4, 4), (4, 2, 2)),
     "transformer_autoregressive": ((3, 2), (3, 2)),

@@ -116,6 +116,19 @@ class RingsConfig(ToyConfig):
     noise: PositiveFloat = 0.1
 
 
+@config("torus_mixture")
+class TorusMixtureConfig(ToyConfig):
+    """Pairs of angles around points of a line that winds round the torus; for data that are not standardized.
+
+    Attributes:
+        num_modes: how many points.
+        concentration: of each angle around a point, about 1 / variance.
+    """
+
+    num_modes: PositiveInt = 5
+    concentration: PositiveFloat = 8.0
+
+
 @config("toy")
 class ToyDataConfig(DataConfig):
     """Points drawn from a distribution with a known density; the three parts share no point.

@@ -7,6 +7,7 @@ from artifex.generative_models.core.configuration import (
     PinwheelConfig,
     RingsConfig,
     SpiralsConfig,
+    TorusMixtureConfig,
     ToyDataConfig,
     TwoMoonsConfig,
 )
@@ -30,6 +31,7 @@ register_modality(
             "spirals": ToyDataConfig(dataset=SpiralsConfig()),
             "pinwheel": ToyDataConfig(dataset=PinwheelConfig()),
             "rings": ToyDataConfig(dataset=RingsConfig()),
+            "torus_mixture": ToyDataConfig(dataset=TorusMixtureConfig(), standardize=False),
         },
     ),
 )

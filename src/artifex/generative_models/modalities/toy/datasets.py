@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from artifex.data import Dataset, DataSplits
-from artifex.data.toys import make_toy
+from artifex.data.toys import TorusMixture, make_toy
 from artifex.generative_models.core.configuration import ToyDataConfig
 from artifex.generative_models.modalities.toy.representations import ToyPoints, standardized
 
@@ -18,13 +18,15 @@ def load_points(config: ToyDataConfig) -> DataSplits:
     ones. The representation is that of the training points alone.
 
     Raises:
-        ValueError: too few training points to standardize them.
+        ValueError: too few training points to standardize them, or angles, which cannot be.
     """
     if config.standardize and config.num_examples < _LEAST:
         raise ValueError(
             f"`num_examples` must be at least {_LEAST} to standardize the data; got {config.num_examples}"
         )
     toy = make_toy(config.dataset)
+    if config.standardize and isinstance(toy, TorusMixture):
+        raise ValueError("angles have no mean and scale to standardize by: set `standardize` to false")
     sizes = (config.num_examples, config.validation_size, config.test_size)
     points, labels = toy.labelled_sample(sum(sizes), key=jax.random.key(config.seed))
     arrays = {"x": np.asarray(points)}

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.arrays import Arrays
-from artifex.generative_models.core.configuration import FlowConfig
+from artifex.generative_models.core.configuration import FlowConfig, ManifoldFlowConfig
 from artifex.generative_models.core.models import (
     AbstractDensityModel,
     AbstractLatentModel,
@@ -54,10 +54,12 @@ class AbstractFlow(AbstractDensityModel, AbstractLatentModel):
             Examples of shape `(n_samples, *event_shape)`, and one number for each, in nats.
 
         Raises:
-            ValueError: the temperature is not positive.
+            ValueError: the temperature is not positive, or not 1 on a closed manifold, whose latents have no scale.
         """
         if not temperature > 0:
             raise ValueError(f"`temperature` must be positive; got {temperature}")
+        if temperature != 1 and isinstance(self.config, ManifoldFlowConfig):
+            raise ValueError(f"uniform latents have no scale: `temperature` must be 1; got {temperature}")
         return generate_examples(
             type(self)._sample_and_log_prob_one,
             self,

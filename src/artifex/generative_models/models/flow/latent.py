@@ -1,5 +1,6 @@
 """Densities of latents."""
 
+import math
 from functools import singledispatch
 
 import distrax
@@ -10,8 +11,16 @@ from artifex.generative_models.core.configuration import (
     LogisticLatentConfig,
     NormalLatentConfig,
     StudentTLatentConfig,
+    UniformSphereLatentConfig,
+    UniformTorusLatentConfig,
 )
-from artifex.generative_models.core.distributions import logistic, normal, student_t
+from artifex.generative_models.core.distributions import (
+    logistic,
+    normal,
+    student_t,
+    uniform,
+    von_mises_fisher,
+)
 
 
 @singledispatch
@@ -38,3 +47,13 @@ def _(config: LogisticLatentConfig, size: int) -> distrax.Distribution:
 @latent_density.register
 def _(config: StudentTLatentConfig, size: int) -> distrax.Distribution:
     return student_t(jnp.zeros(size), 1.0, config.df)
+
+
+@latent_density.register
+def _(config: UniformTorusLatentConfig, size: int) -> distrax.Distribution:
+    return uniform(jnp.full(size, -math.pi), jnp.full(size, math.pi))
+
+
+@latent_density.register
+def _(config: UniformSphereLatentConfig, size: int) -> distrax.Distribution:
+    return von_mises_fisher(jnp.eye(size)[-1], 0.0)

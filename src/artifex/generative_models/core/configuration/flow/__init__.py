@@ -6,6 +6,8 @@ from artifex.generative_models.core.configuration.flow.bases import (
     LogisticLatentConfig,
     NormalLatentConfig,
     StudentTLatentConfig,
+    UniformSphereLatentConfig,
+    UniformTorusLatentConfig,
 )
 from artifex.generative_models.core.configuration.flow.bijections import (
     BijectionConfig,
@@ -41,6 +43,12 @@ from artifex.generative_models.core.configuration.flow.layers import (
     ScannedConfig,
     SylvesterConfig,
 )
+from artifex.generative_models.core.configuration.flow.manifolds import (
+    ManifoldFlowConfig,
+    SphereFlowConfig,
+    SphereSplineConfig,
+    TorusFlowConfig,
+)
 from artifex.generative_models.core.configuration.flow.models import (
     BijectionFlowConfig,
     FlowConfig,
@@ -67,6 +75,7 @@ from artifex.generative_models.core.configuration.flow.transformers import (
     AffineTransformerConfig,
     CircularSplineConfig,
     CubicSplineConfig,
+    IntervalSplineConfig,
     LinearSplineConfig,
     MixtureCDFConfig,
     MonotoneNetworkConfig,

@@ -19,6 +19,16 @@ class LogisticLatentConfig(LatentDensityConfig):
     """Standard logistic entries."""
 
 
+@config("uniform_torus")
+class UniformTorusLatentConfig(LatentDensityConfig):
+    """Independent angles, uniform in [-pi, pi)."""
+
+
+@config("uniform_sphere")
+class UniformSphereLatentConfig(LatentDensityConfig):
+    """Unit vectors, uniform on the sphere."""
+
+
 @config("student_t")
 class StudentTLatentConfig(LatentDensityConfig):
     """Entries of Student's t-distribution, for data with heavy tails, which no Lipschitz map makes of normal ones.

@@ -69,6 +69,29 @@ class CircularSplineConfig(ScalarTransformerConfig):
         check_parts("min_height", self.min_height, self.num_bins)
 
 
+@config("interval_spline")
+class IntervalSplineConfig(ScalarTransformerConfig):
+    """A rational-quadratic spline from an interval onto itself, with free derivatives at its ends.
+
+    Attributes:
+        num_bins: pieces.
+        bound: the interval is [-bound, bound].
+        min_width: least part of the interval that a piece takes; times `num_bins` below 1.
+        min_height: the same of what it is mapped to.
+        min_derivative: least derivative at a knot.
+    """
+
+    num_bins: PositiveInt = 8
+    bound: PositiveFloat = 1.0
+    min_width: PositiveFloat = 1e-3
+    min_height: PositiveFloat = 1e-3
+    min_derivative: Fraction = 1e-3
+
+    def __post_init__(self) -> None:
+        check_parts("min_width", self.min_width, self.num_bins)
+        check_parts("min_height", self.min_height, self.num_bins)
+
+
 @config("linear_spline")
 class LinearSplineConfig(ScalarTransformerConfig):
     """Straight pieces of equal width in an interval, the identity outside.

@@ -40,6 +40,7 @@ from artifex.generative_models.models.backbones.bijections.sequences import Tran
 from artifex.generative_models.models.backbones.bijections.sets import SetCoupling
 from artifex.generative_models.models.backbones.bijections.shapes import PatchesToImage, Reshape
 from artifex.generative_models.models.backbones.bijections.spectral import with_advanced_norms
+from artifex.generative_models.models.backbones.bijections.sphere import SphereSpline
 from artifex.generative_models.models.backbones.bijections.split import Split
 from artifex.generative_models.models.backbones.bijections.squeeze import Squeeze, Unsqueeze
 from artifex.generative_models.models.backbones.bijections.sylvester import Sylvester

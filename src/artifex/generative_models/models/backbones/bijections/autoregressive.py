@@ -75,6 +75,7 @@ class MaskedAutoregressive(AbstractSameShapeBijection):
             num_layers=config.num_layers,
             activation=config.activation,
             condition_size=condition_size,
+            is_periodic=self.transformer.is_periodic,
             key=key,
         )
         self.event_shape = event_shape

@@ -18,6 +18,7 @@ from artifex.generative_models.models.backbones.bijections.batch_last import bat
 from artifex.generative_models.models.backbones.bijections.transformers import (
     AbstractTransformer,
     make_transformer,
+    network_inputs,
 )
 from artifex.generative_models.models.backbones.mlp import MLP
 
@@ -63,7 +64,7 @@ class Coupling(AbstractSameShapeBijection):
         self.transformer = make_transformer(config.transformer)
         num_mapped = sum(self.mask)
         self.conditioner = MLP(
-            size - num_mapped + condition_size,
+            (1 + self.transformer.is_periodic) * (size - num_mapped) + condition_size,
             num_mapped * self.transformer.num_parameters,
             hidden_sizes=(config.hidden_size,) * config.num_layers,
             activation=config.activation,
@@ -109,7 +110,9 @@ class Coupling(AbstractSameShapeBijection):
     def _parameters(
         self, kept: Vectors, condition: Vectors | None
     ) -> Float[Array, "num_parameters mapped *batch"]:
-        inputs = kept if condition is None else jnp.concatenate([kept, condition.astype(kept.dtype)])
+        inputs = network_inputs(kept, self.transformer.is_periodic)
+        if condition is not None:
+            inputs = jnp.concatenate([inputs, condition.astype(kept.dtype)])
         out, num = self.conditioner.out, self.transformer.num_parameters
         # The order of the axes is made in the weights: those of all examples would take longer to turn.
         weight = out.weight.reshape(-1, num, out.weight.shape[1]).swapaxes(0, 1)

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.models.backbones.activations import activation_function
+from artifex.generative_models.models.backbones.bijections.transformers import network_inputs
 from artifex.generative_models.models.backbones.layers import apply_linear_first, linear
 
 Vectors = Float[Array, "_ *batch"]
@@ -42,6 +43,7 @@ class MaskedMLP(eqx.Module):
     condition: eqx.nn.Linear | None
     size: int = eqx.field(static=True)
     num_outputs: int = eqx.field(static=True)
+    is_periodic: bool = eqx.field(static=True)
     activation: Callable[[Array], Array] = eqx.field(static=True)
 
     def __init__(
@@ -54,6 +56,7 @@ class MaskedMLP(eqx.Module):
         activation: str,
         condition_size: int = 0,
         out_scale: float = 0.1,
+        is_periodic: bool = False,
         key: Key[Array, ""],
     ):
         """Random weights, of a variance that makes up for the masks.
@@ -66,38 +69,42 @@ class MaskedMLP(eqx.Module):
             activation: nonlinearity.
             condition_size: length of the condition vector; 0: unconditional.
             out_scale: factor on the initial weights of the last layer.
+            is_periodic: whether inputs are angles, of which it sees cosines and sines.
             key: randomness of the weights.
         """
         hidden_key, out_key, direct_key, condition_key = jax.random.split(key, 4)
-        self.size, self.num_outputs = size, num_outputs
+        self.size, self.num_outputs, self.is_periodic = size, num_outputs, is_periodic
+        num_inputs = (1 + is_periodic) * size
         self.activation = activation_function(activation)
         self.condition = None
         if condition_size:
             self.condition = linear(condition_size, hidden_size, use_bias=False, key=condition_key)
-        layers = [linear(size, hidden_size, key=hidden_key)]
+        layers = [linear(num_inputs, hidden_size, key=hidden_key)]
         for index in range(1, num_layers):
             layers.append(linear(hidden_size, hidden_size, key=jax.random.fold_in(hidden_key, index)))
         out = linear(hidden_size, size * num_outputs, scale=out_scale, key=out_key)
         masks = _masks(size, hidden_size, condition_size > 0)
-        hidden_masks = [masks.first, *[masks.hidden] * (num_layers - 1)]
+        hidden_masks = [self._of_inputs(masks.first), *[masks.hidden] * (num_layers - 1)]
         self.layers = tuple(_rescaled(layer, mask) for layer, mask in zip(layers, hidden_masks, strict=True))
         self.out = _rescaled(out, np.repeat(masks.out, num_outputs, axis=0))
         self.direct = None
         if len(np.unique(masks.degrees)) < size - (condition_size == 0 and size > 1):
-            direct = linear(size, size * num_outputs, scale=out_scale, use_bias=False, key=direct_key)
-            self.direct = _rescaled(direct, np.repeat(masks.direct, num_outputs, axis=0))
+            direct = linear(num_inputs, size * num_outputs, scale=out_scale, use_bias=False, key=direct_key)
+            direct_mask = np.repeat(self._of_inputs(masks.direct), num_outputs, axis=0)
+            self.direct = _rescaled(direct, direct_mask)
 
     def __call__(
         self, x: Vectors, condition: Float[Array, "condition_size *batch"] | None = None
     ) -> Float[Array, "num_outputs size *batch"]:
         """All outputs in one pass, in the type of `x`."""
         weights = self._weights(condition, x.ndim - 1)
-        h = x.astype(self.out.weight.dtype)
+        inputs = network_inputs(x, self.is_periodic)
+        h = inputs.astype(self.out.weight.dtype)
         for weight, bias in zip(weights.hidden, weights.hidden_biases, strict=True):
             h = self.activation(jnp.tensordot(weight, h, 1) + bias)
         outputs = jnp.tensordot(weights.out, h, 1) + weights.out_bias
         if weights.direct is not None:
-            outputs = outputs + jnp.tensordot(weights.direct, x.astype(outputs.dtype), 1)
+            outputs = outputs + jnp.tensordot(weights.direct, inputs.astype(outputs.dtype), 1)
         return outputs.swapaxes(0, 1).astype(x.dtype)
 
     def entry_by_entry(
@@ -138,7 +145,8 @@ class MaskedMLP(eqx.Module):
 
         def body(carry: tuple[Array, tuple[Array, ...]], entry: dict) -> tuple[tuple, Scalars]:
             x, hidden = carry
-            below, new = x, []
+            inputs = network_inputs(x, self.is_periodic)  # those of later entries have no weights
+            below, new = inputs, []
             for weight, bias, units in zip(entry["hidden"], entry["bias"], hidden, strict=True):
                 below = below.reshape(-1, *batch).astype(weight.dtype)
                 h = self.activation(jnp.tensordot(weight, below, 1) + bias)
@@ -146,13 +154,17 @@ class MaskedMLP(eqx.Module):
                 new.append(below)
             outputs = jnp.tensordot(entry["out"], below.reshape(-1, *batch), 1) + entry["out_bias"]
             if entry["direct"] is not None:
-                outputs = outputs + jnp.tensordot(entry["direct"], x.astype(outputs.dtype), 1)
+                outputs = outputs + jnp.tensordot(entry["direct"], inputs.astype(outputs.dtype), 1)
             x_r, value = step(entry["y"], outputs.astype(x.dtype))
             return (x.at[entry["index"]].set(x_r.astype(x.dtype)), tuple(new)), value
 
         hidden = tuple(jnp.zeros((*units.shape, *batch), layer.weight.dtype) for layer in self.layers)
         (x, _), values = jax.lax.scan(body, (jnp.zeros_like(ys), hidden), per_entry)
         return x, values
+
+    def _of_inputs(self, mask: np.ndarray) -> np.ndarray:
+        """A mask with columns for entries, for what the network sees of them."""
+        return np.tile(mask, (1, 1 + self.is_periodic))
 
     def _masks(self) -> "_Masks":
         return _masks(self.size, self.out.weight.shape[1], self.condition is not None)
@@ -161,14 +173,14 @@ class MaskedMLP(eqx.Module):
         """Masked weights, with the condition in the first bias; biases have `num_axes` axes behind."""
         behind = [1] * num_axes
         masks = self._masks()
-        hidden_masks = [masks.first, *[masks.hidden] * (len(self.layers) - 1)]
+        hidden_masks = [self._of_inputs(masks.first), *[masks.hidden] * (len(self.layers) - 1)]
         biases = [_bias(layer).reshape(-1, *behind) for layer in self.layers]
         if self.condition is not None and condition is not None:
             biases[0] = biases[0] + apply_linear_first(self.condition, condition.astype(biases[0].dtype))
         shape = (self.size, self.num_outputs, -1)
         direct = None
         if self.direct is not None:
-            direct = jnp.where(masks.direct[:, None], self.direct.weight.reshape(shape), 0.0)
+            direct = jnp.where(self._of_inputs(masks.direct)[:, None], self.direct.weight.reshape(shape), 0.0)
         return _Weights(
             tuple(
                 jnp.where(mask, layer.weight, 0.0)
@@ -186,7 +198,7 @@ class _Weights(NamedTuple):
     hidden_biases: tuple[Float[Array, "hidden *batch"], ...]
     out: Float[Array, "size num_outputs hidden"]
     out_bias: Float[Array, "size num_outputs *batch"]
-    direct: Float[Array, "size num_outputs size"] | None
+    direct: Float[Array, "size num_outputs inputs"] | None
 
 
 class _Masks(NamedTuple):

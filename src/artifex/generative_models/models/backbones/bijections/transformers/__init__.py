@@ -7,6 +7,7 @@ from artifex.generative_models.models.backbones.bijections.transformers.affine i
 from artifex.generative_models.models.backbones.bijections.transformers.base import (
     AbstractTransformer,
     make_transformer,
+    network_inputs,
 )
 from artifex.generative_models.models.backbones.bijections.transformers.mixture import MixtureCDF
 from artifex.generative_models.models.backbones.bijections.transformers.network import MonotoneNetwork
@@ -16,6 +17,7 @@ from artifex.generative_models.models.backbones.bijections.transformers.polynomi
 )
 from artifex.generative_models.models.backbones.bijections.transformers.rational_quadratic import (
     CircularSpline,
+    IntervalSpline,
     RationalQuadraticSpline,
     wrapped,
 )

@@ -9,8 +9,10 @@ every place.
 
 import abc
 from functools import singledispatch
+from typing import ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from artifex.generative_models.core.configuration import ScalarTransformerConfig
@@ -24,7 +26,10 @@ class AbstractTransformer(eqx.Module):
 
     Attributes:
         num_parameters: length of the vector of parameters.
+        is_periodic: whether the numbers are angles.
     """
+
+    is_periodic: ClassVar[bool] = False
 
     num_parameters: eqx.AbstractVar[int]
 
@@ -35,6 +40,11 @@ class AbstractTransformer(eqx.Module):
     @abc.abstractmethod
     def inverse_and_log_derivative(self, y: Scalar, parameters: Parameters) -> tuple[Scalar, Scalar]:
         """X and log dx/dy."""
+
+
+def network_inputs(x: Float[Array, "size *shape"], is_periodic: bool) -> Float[Array, "inputs *shape"]:
+    """What a network sees of entries: themselves; of angles cosines, then sines, which close the circle."""
+    return jnp.concatenate([jnp.cos(x), jnp.sin(x)]) if is_periodic else x
 
 
 @singledispatch

@@ -10,13 +10,18 @@ whose inverse is the root of a quadratic. Source: Durkan et al. 2019 (neural spl
 """
 
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from artifex.generative_models.core.configuration import CircularSplineConfig, RationalQuadraticSplineConfig
+from artifex.generative_models.core.configuration import (
+    CircularSplineConfig,
+    IntervalSplineConfig,
+    RationalQuadraticSplineConfig,
+)
 from artifex.generative_models.models.backbones.bijections.transformers.base import (
     AbstractTransformer,
     Parameters,
@@ -69,11 +74,51 @@ class RationalQuadraticSpline(AbstractTransformer):
         )
 
 
+class IntervalSpline(AbstractTransformer):
+    """From [-bound, bound] onto itself, with trained derivatives at the ends; parameters of zeros are the identity.
+
+    Numbers outside, as rounding makes them, are taken for the nearest end.
+    """
+
+    config: IntervalSplineConfig = eqx.field(static=True)
+
+    def __init__(self, config: IntervalSplineConfig):
+        """Build it."""
+        self.config = config
+
+    @property
+    def num_parameters(self) -> int:
+        """Widths, heights, and derivatives at all knots."""
+        return 3 * self.config.num_bins + 1
+
+    def forward_and_log_derivative(self, x: Scalar, parameters: Parameters) -> tuple[Scalar, Scalar]:
+        """Y and log dy/dx."""
+        return _forward(self._inside(x), *self._spline(parameters))
+
+    def inverse_and_log_derivative(self, y: Scalar, parameters: Parameters) -> tuple[Scalar, Scalar]:
+        """X and log dx/dy."""
+        return _inverse(self._inside(y), *self._spline(parameters))
+
+    def _inside(self, x: Scalar) -> Scalar:
+        return jnp.clip(x, -self.config.bound, self.config.bound)
+
+    def _spline(self, parameters: Parameters) -> tuple[Pieces, Pieces, Values]:
+        config = self.config
+        widths, heights, derivatives = jnp.split(parameters, (config.num_bins, 2 * config.num_bins))
+        return (
+            make_pieces(widths, config.bound, config.min_width),
+            make_pieces(heights, config.bound, config.min_height),
+            _derivatives(derivatives, config.min_derivative),
+        )
+
+
 class CircularSpline(AbstractTransformer):
     """From [-pi, pi) onto itself; other numbers are taken modulo 2 pi; parameters of zeros are the identity.
 
     The derivative is the same at both ends, and after the spline the circle is turned, so that no point is fixed.
     """
+
+    is_periodic: ClassVar[bool] = True
 
     config: CircularSplineConfig = eqx.field(static=True)
 
@@ -163,6 +208,11 @@ def _log_derivative(theta: Scalar, slope: Scalar, d_0: Scalar, d_1: Scalar) -> S
 @make_transformer.register
 def _(config: RationalQuadraticSplineConfig) -> AbstractTransformer:
     return RationalQuadraticSpline(config)
+
+
+@make_transformer.register
+def _(config: IntervalSplineConfig) -> AbstractTransformer:
+    return IntervalSpline(config)
 
 
 @make_transformer.register
