@@ -61,9 +61,8 @@ class TarFlow(AbstractDensityModel, AbstractLatentModel):
     >>> config = TarFlowConfig(event_shape=(1, 4, 4), num_classes=3, condition_dropout=0.1, hidden_size=16)
     >>> flow = create_model(config, key=jax.random.key(0))
     >>> labels = jnp.array([0, 1, 2])
-    >>> x = flow.sample(3, key=jax.random.key(1), condition=labels, guidance_scale=2.0)
-    >>> x.shape, flow.log_prob(x, condition=labels).shape
-    ((3, 1, 4, 4), (3,))
+    >>> flow.sample(3, key=jax.random.key(1), condition=labels, guidance_scale=2.0).shape
+    (3, 1, 4, 4)
 
     Attributes:
         layers: from latents to patches.
