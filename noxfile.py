@@ -53,9 +53,9 @@ def bench(session: nox.Session) -> None:
     peers = Path(session.cache_dir).resolve() / "peers"
     session.run("python", "-m", "benchmarks.peers", str(peers))
     python = str(peers / "bin" / "python")
-    for comparison in ("vae_step", "diffusion_speed"):
+    for comparison in ("vae_step", "diffusion_speed", "flow_speed", "flow_tables"):
         session.run("python", "-m", f"benchmarks.{comparison}", "--peers-python", python, *session.posargs)
-    session.run("python", "-m", "benchmarks.dit_compile")
+    session.run("python", "-m", "benchmarks.compile_time")
 
 
 @nox.session
