@@ -76,7 +76,8 @@ def test_two_moons():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["flow_matching_moons", "flow_matching_eight_gaussians", "flow_matching_checkerboard"]
+    "name",
+    ["flow_matching_moons", "flow_matching_eight_gaussians", "flow_matching_checkerboard", "cnf_moons"],
 )
 def test_presets(name):
     """The presets as they are."""

@@ -166,6 +166,7 @@ def trained(config, x):
     return fit(model, x, training, key=jax.random.key(1), progress=False).model
 
 
+@pytest.mark.slow
 def test_training_on_the_torus():
     """A mixture of pairs of von Mises angles, one at the cut: near its entropy, and still a density."""
     toy = TorusMixture()

@@ -24,7 +24,8 @@ class ContinuousConfig(BijectionConfig):
     Attributes:
         network: the velocity; smooth activations only.
         solver: its name in diffrax.
-        num_steps: so many equal steps; none: as many as the tolerance asks for.
+        num_steps: so many equal steps; none: as many as the tolerance asks for. Where steps are too long for the
+            velocity, densities do not integrate to 1, and training finds such velocities unless `cnf` weighs energies.
         rtol: relative error of a step, without `num_steps`.
         atol: absolute error of a step, without `num_steps`.
         max_steps: more are an error.
