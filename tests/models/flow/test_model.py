@@ -11,6 +11,8 @@ from artifex.generative_models.core.configuration import (
     AdamConfig,
     BijectionFlowConfig,
     ChainConfig,
+    ElementwiseTransformerConfig,
+    ExpLayerConfig,
     IAFConfig,
     LogisticLatentConfig,
     MAFConfig,
@@ -18,6 +20,7 @@ from artifex.generative_models.core.configuration import (
     NAFConfig,
     NICEConfig,
     NSFConfig,
+    RationalQuadraticSplineConfig,
     RealNVPConfig,
     ReverseConfig,
     StudentTLatentConfig,
@@ -109,6 +112,30 @@ def test_temperature(key):
     np.testing.assert_allclose(log_prob, wanted, rtol=1e-5)
     with pytest.raises(ValueError, match="`temperature` must be positive; got 0"):
         flow.sample_and_log_prob(2, key=key, temperature=0.0)
+
+
+def test_data_above_zero(key):
+    """The density integrates to one on the half-line, is zero elsewhere, and other data are an error of `fit`."""
+    layers = (ElementwiseTransformerConfig(transformer=RationalQuadraticSplineConfig()), ExpLayerConfig())
+    config = BijectionFlowConfig(event_shape=(1,), bijection=ChainConfig(layers=layers))
+    flow = shaken(create_model(config, key=key), scale=0.5)
+    edges = np.exp(np.linspace(-12.0, 12.0, 20001))
+    x = ((edges[1:] + edges[:-1]) / 2).astype(np.float32)
+    density = np.exp(np.asarray(flow.log_prob(x[:, None]), np.float64))
+    np.testing.assert_allclose(np.sum(density * np.diff(edges)), 1.0, atol=1e-3)
+    assert np.all(flow.generate(100, key=key) > 0)
+    np.testing.assert_array_equal(flow.log_prob(np.array([[-1.0], [-1e-6]], np.float32)), -np.inf)
+    training = TrainingConfig(num_steps=1, batch_size=8)
+    with pytest.raises(
+        ValueError, match=r"`x` must lie in \[0, inf\].*1 of 8 rows lie outside: row 2 by 0\.5"
+    ):
+        fit(
+            flow,
+            np.array([1, 2, -0.5, 1, 2, 3, 4, 5], np.float32)[:, None],
+            training,
+            key=key,
+            progress=False,
+        )
 
 
 def test_act_norm_is_set_from_data(key):

@@ -1,12 +1,14 @@
 """Values of examples: what a model can learn from, checked where they are known, before they reach compiled code."""
 
+import math
 from collections.abc import Mapping
 from functools import singledispatch
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PyTree
+import numpy as np
+from jaxtyping import Float, PyTree
 
 from artifex.generative_models.core.configuration import (
     BernoulliConfig,
@@ -16,13 +18,7 @@ from artifex.generative_models.core.configuration import (
 )
 
 _TOLERANCE = 1e-3  # of the range, for numbers that were rounded
-
-# By whether the model has a vocabulary.
-_MEANING = {False: "the range of the model's likelihood", True: "the integers that the model knows"}
-_FIX = {
-    False: "Rescale the data, choose another representation, or another likelihood.",
-    True: "Give the model a `vocab_size` as large as the data need.",
-}
+_MOST_ROWS = 5
 
 
 def check_examples(config: ModelConfig, batch: Mapping[str, PyTree[Any]]) -> None:
@@ -34,7 +30,7 @@ def check_examples(config: ModelConfig, batch: Mapping[str, PyTree[Any]]) -> Non
             looked at.
 
     Raises:
-        ValueError: class labels beyond `num_classes`, or entries outside the range of its likelihood or vocabulary.
+        ValueError: class labels beyond `num_classes`, or examples that the model cannot give, with their rows.
     """
     labels = batch.get("condition")
     if config.num_classes is not None and labels is not None:
@@ -44,18 +40,68 @@ def check_examples(config: ModelConfig, batch: Mapping[str, PyTree[Any]]) -> Non
                 f"class labels must lie in [0, {config.num_classes}), as `num_classes` of the model says; got "
                 f"values from {low} to {high}"
             )
+    for leaf in jax.tree.leaves(batch.get("x")):
+        check_support(config, leaf)
+
+
+@singledispatch
+def check_support(config: ModelConfig, x: Any) -> None:
+    """Raise unless all examples are such that a model can give them, by their entries' `value_range`.
+
+    A family whose examples have to be more than numbers of an interval enters its config here.
+
+    Args:
+        config: of the model.
+        x: array of examples, or of a part of them, with a leading axis.
+
+    Raises:
+        ValueError: with the rows that are outside, and how far.
+    """
     limits = value_range(config)
     if limits is None:
         return
-    has_vocabulary = hasattr(config, "vocab_size")
-    for leaf in jax.tree.leaves(batch.get("x")):
-        low, high = float(leaf.min()), float(leaf.max())
-        slack = _TOLERANCE * (limits[1] - limits[0]) if jnp.issubdtype(leaf.dtype, jnp.inexact) else 0.0
-        if low < limits[0] - slack or high > limits[1] + slack:
-            raise ValueError(
-                f"`x` must lie in [{limits[0]:g}, {limits[1]:g}], {_MEANING[has_vocabulary]}; got values from {low:g} "
-                f"to {high:g}. {_FIX[has_vocabulary]}"
-            )
+    low, high = float(x.min()), float(x.max())
+    width = limits[1] - limits[0]
+    has_slack = jnp.issubdtype(x.dtype, jnp.inexact) and math.isfinite(width)
+    slack = _TOLERANCE * width if has_slack else 0.0
+    if low >= limits[0] - slack and high <= limits[1] + slack:
+        return
+    values = np.asarray(x, np.float64).reshape(len(x), -1)
+    distances = np.maximum(limits[0] - values, values - limits[1]).max(axis=1)
+    meaning, fix = (
+        "the range of what the model can give",
+        "Rescale the data, choose another representation, or another likelihood.",
+    )
+    if hasattr(config, "vocab_size"):
+        meaning, fix = (
+            "the integers that the model knows",
+            "Give the model a `vocab_size` as large as the data need.",
+        )
+    raise outside_error(
+        distances,
+        slack,
+        f"`x` must lie in [{limits[0]:g}, {limits[1]:g}], {meaning}; got values from {low:g} to {high:g}",
+        fix,
+    )
+
+
+def outside_error(
+    distances: Float[np.ndarray, " rows"], tolerance: float, requirement: str, fix: str
+) -> ValueError:
+    """The error for examples that a model cannot give.
+
+    Args:
+        distances: how far each is outside, in units of the data.
+        tolerance: from where on that is an error.
+        requirement: what is required and what was got.
+        fix: a sentence.
+    """
+    rows = np.flatnonzero(~(distances <= tolerance))
+    listed = ", ".join(f"row {row} by {distances[row]:.4g}" for row in rows[:_MOST_ROWS])
+    rest = ", ..." if len(rows) > _MOST_ROWS else ""
+    return ValueError(
+        f"{requirement}; {len(rows)} of {len(distances)} rows lie outside: {listed}{rest}. {fix}"
+    )
 
 
 @singledispatch

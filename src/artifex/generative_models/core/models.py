@@ -263,9 +263,13 @@ def generate_examples(
             raise ValueError(f"`{name}` must be at least 1; got {size}")
     condition = conditions_for(model.config, condition, n_samples)
     chunk = n_samples if chunk_size is None else min(chunk_size, n_samples)
-    keys = example_keys(key, n_samples)
-    parts = [_generate(method, model, *part) for part in _chunks((keys, condition, inputs), n_samples, chunk)]
-    made = jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_samples], *parts)
+    parts = [
+        _generate(method, model, key, numbers, *_taken((condition, inputs), numbers, n_samples))
+        for numbers in _chunks(n_samples, chunk)
+    ]
+    made = parts[0]
+    if len(parts) > 1:
+        made = jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:n_samples], *parts)
     check_finite(made, what=type(getattr(model, "model", model)).__name__)
     return made
 
@@ -343,22 +347,23 @@ def _batch_size(tree: Arrays) -> int:
     return jax.tree.leaves(tree)[0].shape[0]
 
 
-def _chunks(tree: PyTree[Array], num: int, chunk: int) -> list[PyTree[Array]]:
-    """Slices of equal length, the last filled up from the front, so that all share one compiled program."""
-    if chunk == num:
-        return [tree]
-    positions = jnp.arange(-(-num // chunk) * chunk) % num
-    return [
-        jax.tree.map(lambda leaf, i=i: leaf[positions[i : i + chunk]], tree)
-        for i in range(0, len(positions), chunk)
-    ]
+def _chunks(num: int, chunk: int) -> list[np.ndarray]:
+    """Numbers 0, ..., num - 1 in parts of equal length, the last filled up from the front: all share one program."""
+    return list((np.arange(-(-num // chunk) * chunk, dtype=np.int32) % num).reshape(-1, chunk))
+
+
+def _taken(tree: PyTree[Array], numbers: np.ndarray, num: int) -> PyTree[Array]:
+    """Those of `num` entries that have the given numbers."""
+    return tree if len(numbers) == num else jax.tree.map(lambda leaf: leaf[numbers], tree)
 
 
 @eqx.filter_jit
-def _generate(method, model, keys, condition, inputs):
-    return jax.vmap(lambda key, condition, inputs: method(model, condition, *inputs, key=key))(
-        keys, condition, inputs
-    )
+def _generate(method, model, key, numbers, condition, inputs):
+    # The keys are made here, as `example_keys` makes them: outside they take as long as many a model.
+    def one(number, condition, inputs):
+        return method(model, condition, *inputs, key=jax.random.fold_in(key, number))
+
+    return jax.vmap(one)(numbers, condition, inputs)
 
 
 @eqx.filter_jit

@@ -42,3 +42,23 @@ class ModelConfig(Config):
     def pretrained_part(self) -> "ModelConfig | None":
         """The part that is trained first, on the same data, as a model of its own; None: there is none."""
         return None
+
+
+def check_guidance(config: ModelConfig, condition_dropout: float, guidance_scale: float) -> None:
+    """Raise unless a model can be guided as its config asks: it is conditional, and also learned without conditions.
+
+    Args:
+        config: the model's.
+        condition_dropout: part of the training examples whose condition is withheld.
+        guidance_scale: 1: no guidance.
+    """
+    if config.condition_size == 0 and (condition_dropout > 0 or guidance_scale != 1):
+        raise ValueError(
+            "guidance needs a conditional model: set `num_classes` or `condition_shape`, or leave "
+            "`condition_dropout` 0 and `guidance_scale` 1"
+        )
+    if guidance_scale != 1 and condition_dropout == 0:
+        raise ValueError(
+            "`guidance_scale` other than 1 needs a model that also learned without conditions: set "
+            "`condition_dropout`, such as 0.1"
+        )

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.configuration import (
@@ -28,7 +29,7 @@ from artifex.generative_models.core.configuration import (
     SphereSplineConfig,
     TorusFlowConfig,
 )
-from artifex.generative_models.core.examples import value_range
+from artifex.generative_models.core.examples import check_support, outside_error
 from artifex.generative_models.core.models import mean_loss
 from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.registry import register_model
@@ -95,9 +96,17 @@ def _(config: SphereFlowConfig) -> AbstractManifold:
     return Sphere()
 
 
-@value_range.register
-def _(config: SphereFlowConfig) -> tuple[float, float] | None:
-    return -1.0, 1.0
+@check_support.register
+def _(config: SphereFlowConfig, x: Any) -> None:
+    lengths = np.linalg.norm(np.asarray(x, np.float64).reshape(len(x), -1), axis=1)
+    distances = np.abs(lengths - 1.0)
+    if np.any(distances > _TOLERANCE):
+        raise outside_error(
+            distances,
+            _TOLERANCE,
+            f"`x` must hold unit vectors; got lengths from {lengths.min():g} to {lengths.max():g}",
+            "Divide each vector by its length.",
+        )
 
 
 @flow_layers.register

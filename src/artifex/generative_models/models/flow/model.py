@@ -31,6 +31,7 @@ from artifex.generative_models.core.configuration import (
     SetFlowConfig,
     VectorFlowConfig,
 )
+from artifex.generative_models.core.examples import value_range
 from artifex.generative_models.core.models import checked_batch, map_examples, mean_loss
 from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.registry import register_model
@@ -49,6 +50,11 @@ from artifex.generative_models.models.flow.base import AbstractFlow, sample_late
 from artifex.generative_models.models.flow.conditions import ConditionNorm
 from artifex.generative_models.models.flow.latent import latent_density
 from artifex.generative_models.models.flow.layers import flow_layers
+
+
+@value_range.register
+def _(config: BijectionFlowConfig) -> tuple[float, float] | None:
+    return config.data_interval
 
 
 @register_model(BijectionFlowConfig)
@@ -138,13 +144,20 @@ class NormalizingFlow(AbstractFlow):
         self, x: Array, condition: Array | None, *, key: Key[Array, ""] | None
     ) -> Float[Array, ""]:
         latent_log_prob, log_det = self._log_prob_terms_one(x, condition, key=None)
-        return latent_log_prob + log_det
+        return self._where_supported(x, latent_log_prob + log_det)
 
     def _estimated_log_prob_one(
         self, x: Array, condition: Array | None, *, key: Key[Array, ""]
     ) -> Float[Array, ""]:
         latent_log_prob, log_det = self._log_prob_terms_one(x, condition, key=key)
-        return latent_log_prob + log_det
+        return self._where_supported(x, latent_log_prob + log_det)
+
+    def _where_supported(self, x: Array, log_prob: Float[Array, ""]) -> Float[Array, ""]:
+        """The log-density; that of an example which no latent leads to is minus infinity."""
+        limits = value_range(self.config)
+        if limits is None:
+            return log_prob
+        return jnp.where(jnp.all((x >= limits[0]) & (x <= limits[1])), log_prob, -jnp.inf)
 
     def _loss_one(
         self, x: Array, condition: Array | None, *, key: Key[Array, ""]

@@ -49,7 +49,7 @@ from artifex.generative_models.core.configuration.diffusion.variance import (
     VarianceConfig,
 )
 from artifex.generative_models.core.configuration.fields import Fraction, NonNegativeFloat, PositiveInt
-from artifex.generative_models.core.configuration.models import ModelConfig
+from artifex.generative_models.core.configuration.models import ModelConfig, check_guidance
 
 
 @config()
@@ -95,16 +95,7 @@ class DiffusionConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.condition_size == 0 and (self.condition_dropout > 0 or self.guidance_scale != 1):
-            raise ValueError(
-                "guidance needs a conditional model: set `num_classes` or `condition_shape`, or leave "
-                "`condition_dropout` 0 and `guidance_scale` 1"
-            )
-        if self.guidance_scale != 1 and self.condition_dropout == 0:
-            raise ValueError(
-                "`guidance_scale` other than 1 needs a model that also learned without conditions: set "
-                "`condition_dropout`, such as 0.1"
-            )
+        check_guidance(self, self.condition_dropout, self.guidance_scale)
         if isinstance(self.variance, LearnedRangeVarianceConfig):
             levels = self.path.num_steps if isinstance(self.path, DDPMPathConfig) else None
             if levels is None or self.times != LevelTimesConfig(

@@ -11,7 +11,7 @@ from artifex.generative_models.core.configuration.fields import (
     PositiveFloat,
     PositiveInt,
 )
-from artifex.generative_models.core.configuration.models import ModelConfig
+from artifex.generative_models.core.configuration.models import ModelConfig, check_guidance
 from artifex.generative_models.core.configuration.networks import Activation
 
 
@@ -122,16 +122,7 @@ class TokenDiffusionConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.condition_size == 0 and (self.condition_dropout > 0 or self.guidance_scale != 1):
-            raise ValueError(
-                "guidance needs a conditional model: set `num_classes` or `condition_shape`, or leave "
-                "`condition_dropout` 0 and `guidance_scale` 1"
-            )
-        if self.guidance_scale != 1 and self.condition_dropout == 0:
-            raise ValueError(
-                "`guidance_scale` other than 1 needs a model that also learned without conditions: set "
-                "`condition_dropout`, such as 0.1"
-            )
+        check_guidance(self, self.condition_dropout, self.guidance_scale)
 
     @property
     def support(self) -> str:

@@ -15,6 +15,16 @@ from artifex.generative_models.core.configuration.flow.bijections import (
     MaskedAutoregressiveConfig,
 )
 from artifex.generative_models.core.configuration.flow.continuous import CNFConfig, ContinuousConfig
+from artifex.generative_models.core.configuration.flow.elementwise import (
+    ExpLayerConfig,
+    LeakyReLULayerConfig,
+    LeakyTanhLayerConfig,
+    LogitLayerConfig,
+    ShiftScaleLayerConfig,
+    SigmoidLayerConfig,
+    SoftplusLayerConfig,
+    TanhLayerConfig,
+)
 from artifex.generative_models.core.configuration.flow.image_models import (
     DequantizedFlowConfig,
     GlowConfig,

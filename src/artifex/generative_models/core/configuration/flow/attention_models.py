@@ -14,6 +14,7 @@ from artifex.generative_models.core.configuration.flow.transformers import (
     AffineTransformerConfig,
     ScalarTransformerConfig,
 )
+from artifex.generative_models.core.configuration.models import check_guidance
 
 
 @config("set_flow")
@@ -87,13 +88,4 @@ class TarFlowConfig(FlowConfig):
                 "`event_shape` must be (channels, height, width), with sides that `patch_size` divides; got "
                 f"{self.event_shape} and {self.patch_size}"
             )
-        if self.condition_size == 0 and (self.condition_dropout > 0 or self.guidance_scale != 1):
-            raise ValueError(
-                "guidance needs a conditional model: set `num_classes` or `condition_shape`, or leave "
-                "`condition_dropout` 0 and `guidance_scale` 1"
-            )
-        if self.guidance_scale != 1 and self.condition_dropout == 0:
-            raise ValueError(
-                "`guidance_scale` other than 1 needs a model that also learned without conditions: set "
-                "`condition_dropout`, such as 0.1"
-            )
+        check_guidance(self, self.condition_dropout, self.guidance_scale)

@@ -1,5 +1,6 @@
 """Configs of normalizing flows: any bijection, and the customary ones by name."""
 
+import math
 from typing import ClassVar, Literal
 
 from artifex.generative_models.core.configuration.base import config
@@ -8,8 +9,11 @@ from artifex.generative_models.core.configuration.flow.bases import (
     LatentDensityConfig,
     LogisticLatentConfig,
     NormalLatentConfig,
+    UniformSphereLatentConfig,
+    UniformTorusLatentConfig,
 )
 from artifex.generative_models.core.configuration.flow.bijections import BijectionConfig
+from artifex.generative_models.core.configuration.flow.intervals import REALS, Interval, interval_after
 from artifex.generative_models.core.configuration.flow.layers import ScannedConfig
 from artifex.generative_models.core.configuration.models import ModelConfig
 from artifex.generative_models.core.configuration.networks import Activation
@@ -37,6 +41,17 @@ class BijectionFlowConfig(FlowConfig):
     """
 
     bijection: BijectionConfig = ScannedConfig()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.data_interval
+
+    @property
+    def data_interval(self) -> Interval | None:
+        """Least and greatest entry that an example can have; None: not known, or any."""
+        latents = {UniformTorusLatentConfig: (-math.pi, math.pi), UniformSphereLatentConfig: (-1.0, 1.0)}
+        interval = interval_after(self.bijection, latents.get(type(self.latent), REALS))
+        return None if interval == REALS else interval
 
 
 @config()

@@ -13,8 +13,12 @@ from artifex.generative_models.core.configuration import (
     ContinuousConfig,
     CouplingLayerConfig,
     ElementwiseTransformerConfig,
+    ExpLayerConfig,
     HouseholderConfig,
     InverseConfig,
+    LeakyReLULayerConfig,
+    LeakyTanhLayerConfig,
+    LogitLayerConfig,
     LULinearConfig,
     MaskedAutoregressiveConfig,
     PermutationConfig,
@@ -25,7 +29,11 @@ from artifex.generative_models.core.configuration import (
     ReverseConfig,
     ScannedConfig,
     SetCouplingConfig,
+    ShiftScaleLayerConfig,
+    SigmoidLayerConfig,
+    SoftplusLayerConfig,
     SylvesterConfig,
+    TanhLayerConfig,
     TransformerAutoregressiveConfig,
 )
 from artifex.generative_models.models.backbones.bijections.act_norm import ActNorm
@@ -34,6 +42,16 @@ from artifex.generative_models.models.backbones.bijections.base import AbstractB
 from artifex.generative_models.models.backbones.bijections.compose import Chain, Inverted, ScannedBijection
 from artifex.generative_models.models.backbones.bijections.continuous import Continuous
 from artifex.generative_models.models.backbones.bijections.coupling import Coupling
+from artifex.generative_models.models.backbones.bijections.elementwise import (
+    Affine,
+    Exp,
+    LeakyReLU,
+    LeakyTanh,
+    Logit,
+    Sigmoid,
+    Softplus,
+    Tanh,
+)
 from artifex.generative_models.models.backbones.bijections.entries import ElementwiseTransformer
 from artifex.generative_models.models.backbones.bijections.linear import LULinear, Permutation, Reverse
 from artifex.generative_models.models.backbones.bijections.orthogonal import (
@@ -91,6 +109,63 @@ def _(
     key: Key[Array, ""],
 ) -> AbstractBijection:
     return MaskedAutoregressive(config, event_shape, condition_size=condition_size, key=key)
+
+
+_PARAMETER_FREE = {
+    ExpLayerConfig: Exp,
+    SoftplusLayerConfig: Softplus,
+    SigmoidLayerConfig: Sigmoid,
+    LogitLayerConfig: Logit,
+    TanhLayerConfig: Tanh,
+}
+
+
+@make_bijection.register(ExpLayerConfig)
+@make_bijection.register(SoftplusLayerConfig)
+@make_bijection.register(SigmoidLayerConfig)
+@make_bijection.register(LogitLayerConfig)
+@make_bijection.register(TanhLayerConfig)
+def _(
+    config: BijectionConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int = 0,
+    key: Key[Array, ""],
+) -> AbstractBijection:
+    return _PARAMETER_FREE[type(config)](event_shape)
+
+
+@make_bijection.register
+def _(
+    config: ShiftScaleLayerConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int = 0,
+    key: Key[Array, ""],
+) -> AbstractBijection:
+    return Affine(event_shape, loc=config.shift, scale=config.scale, is_trainable=False)
+
+
+@make_bijection.register
+def _(
+    config: LeakyTanhLayerConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int = 0,
+    key: Key[Array, ""],
+) -> AbstractBijection:
+    return LeakyTanh(event_shape, limit=config.limit)
+
+
+@make_bijection.register
+def _(
+    config: LeakyReLULayerConfig,
+    event_shape: tuple[int, ...],
+    *,
+    condition_size: int = 0,
+    key: Key[Array, ""],
+) -> AbstractBijection:
+    return LeakyReLU(event_shape, slope=config.slope)
 
 
 @make_bijection.register

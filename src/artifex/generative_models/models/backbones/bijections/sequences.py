@@ -25,7 +25,6 @@ from artifex.generative_models.models.backbones.layers import apply_linear, line
 from artifex.generative_models.models.backbones.transformer import CausalTransformer, KeyValueCache
 
 Vectors = Float[Array, "length features"]
-Parameters = Float[Array, "*length features num_parameters"]
 
 
 class TransformerAutoregressive(AbstractSameShapeBijection):
@@ -100,8 +99,8 @@ class TransformerAutoregressive(AbstractSameShapeBijection):
         tokens = apply_linear(self.into, y[:-1].astype(weight_dtype(self)))
         tokens = jnp.concatenate([self.start[None], tokens]) + self.positions
         tokens = tokens + self._of_conditions(None if condition is None else condition[None])
-        parameters = self._parameters(self.network(tokens)).astype(y.dtype)
-        x, log_derivatives = jax.vmap(jax.vmap(self.transformer.inverse_and_log_derivative))(y, parameters)
+        parameters = _parameters(apply_linear(self.out, self.network(tokens)), y)
+        x, log_derivatives = self.transformer.inverse_and_log_derivative(y, parameters)
         return x, log_det_sum(log_derivatives)
 
     def _forward_and_log_det(self, x: Example, condition: Condition | None) -> tuple[Example, LogDet]:
@@ -144,9 +143,7 @@ class TransformerAutoregressive(AbstractSameShapeBijection):
             tokens = (token + position)[None] + of_conditions
             h, cache = jax.vmap(lambda token, cache: self.network.step(token, cache, index))(tokens, cache)
             mixed = weights.astype(x.dtype) @ apply_linear(self.out, h).astype(x.dtype)
-            y_t, log_derivatives = jax.vmap(self.transformer.forward_and_log_derivative)(
-                x_t, mixed.reshape(len(x_t), -1)
-            )
+            y_t, log_derivatives = self.transformer.forward_and_log_derivative(x_t, _parameters(mixed, x_t))
             token = apply_linear(self.into, y_t.astype(dtype))
             return (token, cache), (y_t.astype(x.dtype), log_derivatives)
 
@@ -165,5 +162,9 @@ class TransformerAutoregressive(AbstractSameShapeBijection):
             return jnp.zeros((1, len(self.start)), dtype)
         return apply_linear(self.condition, conditions.astype(dtype))
 
-    def _parameters(self, h: Float[Array, "length hidden"]) -> Parameters:
-        return apply_linear(self.out, h).reshape(*self.event_shape, -1)
+
+def _parameters(
+    outputs: Float[Array, "..."], x: Float[Array, "*shape"]
+) -> Float[Array, "num_parameters *shape"]:
+    """What the network gives for each entry of `x`, in its type."""
+    return jnp.moveaxis(outputs.astype(x.dtype).reshape(*x.shape, -1), -1, 0)

@@ -1,7 +1,7 @@
 """Coupling layers of sets: vectors whose order means nothing."""
 
 import equinox as eqx
-import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
@@ -80,22 +80,20 @@ class SetCoupling(AbstractSameShapeBijection):
         self.condition_size = condition_size
 
     def _forward_and_log_det(self, x: Example, condition: Condition | None) -> tuple[Example, LogDet]:
-        step = self.transformer.forward_and_log_derivative
-        mapped, log_derivatives = jax.vmap(jax.vmap(step))(*self._mapped(x, condition))
+        mapped, log_derivatives = self.transformer.forward_and_log_derivative(*self._mapped(x, condition))
         return self._replaced(x, mapped), log_det_sum(log_derivatives)
 
     def _inverse_and_log_det(self, y: Example, condition: Condition | None) -> tuple[Example, LogDet]:
-        step = self.transformer.inverse_and_log_derivative
-        mapped, log_derivatives = jax.vmap(jax.vmap(step))(*self._mapped(y, condition))
+        mapped, log_derivatives = self.transformer.inverse_and_log_derivative(*self._mapped(y, condition))
         return self._replaced(y, mapped), log_det_sum(log_derivatives)
 
     def _mapped(
         self, x: Float[Array, "elements features"], condition: Condition | None
-    ) -> tuple[Float[Array, "elements mapped"], Float[Array, "elements mapped num_parameters"]]:
+    ) -> tuple[Float[Array, "elements mapped"], Float[Array, "num_parameters elements mapped"]]:
         """The features under the mask, and the parameters of their maps."""
         mask = np.asarray(self.mask)
-        parameters = self.conditioner(x[:, ~mask], condition)
-        return x[:, mask], parameters.reshape(len(x), int(mask.sum()), -1)
+        parameters = self.conditioner(x[:, ~mask], condition).reshape(len(x), int(mask.sum()), -1)
+        return x[:, mask], jnp.moveaxis(parameters, -1, 0)
 
     def _replaced(
         self, x: Float[Array, "elements features"], mapped: Float[Array, "elements mapped"]
