@@ -29,7 +29,7 @@ def make_flow(problem: Problem, form: str) -> Any:
     return make(
         jax.random.key(0),
         base_dist=Normal(jnp.zeros(problem.size)),
-        transformer=RationalQuadraticSpline(knots=problem.num_bins, interval=problem.bound),
+        transformer=RationalQuadraticSpline(knots=problem.num_bins - 1, interval=problem.bound),
         flow_layers=problem.num_layers,
         nn_width=problem.hidden_size,
         nn_depth=problem.num_hidden_layers,

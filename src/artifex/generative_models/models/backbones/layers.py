@@ -1,5 +1,7 @@
 """Layers with the initialisation that all backbones share: LeCun-normal weights, zero biases.
 
+The networks of flows alone begin smaller, with biases: see `uniform_linear`.
+
 `scale` multiplies the standard deviation of the weights. Norms compute in float32, whatever their input's type.
 """
 
@@ -19,6 +21,20 @@ def linear(
     layer = eqx.filter_eval_shape(eqx.nn.Linear, in_size, out_size, use_bias=use_bias, key=key)
     layer = eqx.tree_at(lambda layer: layer.weight, layer, _weight(layer.weight.shape, in_size, scale, key))
     return eqx.tree_at(lambda layer: layer.bias, layer, jnp.zeros(out_size)) if use_bias else layer
+
+
+def uniform_linear(
+    in_size: int, out_size: int, *, scale: float = 1.0, use_bias: bool = True, key: Key[Array, ""]
+) -> eqx.nn.Linear:
+    """Affine map whose weights and biases are uniform in (-limit, limit), limit = scale / sqrt(in_size).
+
+    So PyTorch begins, with which spline flows were published (Durkan et al. 2019, arXiv:1906.04032). On small tables
+    they generalise better than from `linear`, whose weights are sqrt(3) times as large (`benchmarks.flow_tables`).
+    """
+    layer = eqx.nn.Linear(in_size, out_size, use_bias=use_bias, key=key)
+    if scale == 1:
+        return layer
+    return jax.tree.map(lambda leaf: scale * leaf if eqx.is_array(leaf) else leaf, layer)
 
 
 def conv2d(

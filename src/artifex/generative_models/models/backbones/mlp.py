@@ -34,6 +34,7 @@ class MLP(eqx.Module):
         hidden_sizes: tuple[int, ...],
         activation: str = "gelu",
         out_scale: float = 1.0,
+        make_layer: Callable[..., eqx.nn.Linear] = linear,
         key: Key[Array, ""],
     ):
         """Build the layers.
@@ -44,6 +45,7 @@ class MLP(eqx.Module):
             hidden_sizes: widths of the hidden layers; empty: one affine map.
             activation: nonlinearity after each hidden layer.
             out_scale: factor on the initial weights of the last layer.
+            make_layer: `linear`, or another initialisation such as `uniform_linear`.
             key: randomness of the weights.
         """
         hidden_key, out_key = jax.random.split(key)
@@ -53,11 +55,11 @@ class MLP(eqx.Module):
             num = len(list(run))
             layer_key = jax.random.fold_in(hidden_key, index)
             if num == 1:
-                hidden.append(linear(*pair, key=layer_key))
+                hidden.append(make_layer(*pair, key=layer_key))
             else:
-                hidden.append(Stack(lambda key, pair=pair: linear(*pair, key=key), num, key=layer_key))
+                hidden.append(Stack(lambda key, pair=pair: make_layer(*pair, key=key), num, key=layer_key))
         self.hidden = tuple(hidden)
-        self.out = linear(sizes[-1], out_size, scale=out_scale, key=out_key)
+        self.out = make_layer(sizes[-1], out_size, scale=out_scale, key=out_key)
         self.activation = activation_function(activation)
 
     def __call__(self, x: Float[Array, " in_size"]) -> Float[Array, " out_size"]:

@@ -20,6 +20,7 @@ from artifex.generative_models.models.backbones.bijections.transformers import (
     make_transformer,
     network_inputs,
 )
+from artifex.generative_models.models.backbones.layers import uniform_linear
 from artifex.generative_models.models.backbones.mlp import MLP
 
 Vectors = Float[Array, "_ *batch"]
@@ -69,6 +70,7 @@ class Coupling(AbstractSameShapeBijection):
             hidden_sizes=(config.hidden_size,) * config.num_layers,
             activation=config.activation,
             out_scale=0.1,
+            make_layer=uniform_linear,
             key=key,
         )
         self.condition_size = condition_size

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.models.backbones.activations import activation_function
 from artifex.generative_models.models.backbones.bijections.transformers import network_inputs
-from artifex.generative_models.models.backbones.layers import apply_linear_first, linear
+from artifex.generative_models.models.backbones.layers import apply_linear_first, uniform_linear
 
 Vectors = Float[Array, "_ *batch"]
 Scalars = Float[Array, "*batch"]
@@ -78,18 +78,20 @@ class MaskedMLP(eqx.Module):
         self.activation = activation_function(activation)
         self.condition = None
         if condition_size:
-            self.condition = linear(condition_size, hidden_size, use_bias=False, key=condition_key)
-        layers = [linear(num_inputs, hidden_size, key=hidden_key)]
+            self.condition = uniform_linear(condition_size, hidden_size, use_bias=False, key=condition_key)
+        layers = [uniform_linear(num_inputs, hidden_size, key=hidden_key)]
         for index in range(1, num_layers):
-            layers.append(linear(hidden_size, hidden_size, key=jax.random.fold_in(hidden_key, index)))
-        out = linear(hidden_size, size * num_outputs, scale=out_scale, key=out_key)
+            layers.append(uniform_linear(hidden_size, hidden_size, key=jax.random.fold_in(hidden_key, index)))
+        out = uniform_linear(hidden_size, size * num_outputs, scale=out_scale, key=out_key)
         masks = _masks(size, hidden_size, condition_size > 0)
         hidden_masks = [self._of_inputs(masks.first), *[masks.hidden] * (num_layers - 1)]
         self.layers = tuple(_rescaled(layer, mask) for layer, mask in zip(layers, hidden_masks, strict=True))
         self.out = _rescaled(out, np.repeat(masks.out, num_outputs, axis=0))
         self.direct = None
         if len(np.unique(masks.degrees)) < size - (condition_size == 0 and size > 1):
-            direct = linear(num_inputs, size * num_outputs, scale=out_scale, use_bias=False, key=direct_key)
+            direct = uniform_linear(
+                num_inputs, size * num_outputs, scale=out_scale, use_bias=False, key=direct_key
+            )
             direct_mask = np.repeat(self._of_inputs(masks.direct), num_outputs, axis=0)
             self.direct = _rescaled(direct, direct_mask)
 

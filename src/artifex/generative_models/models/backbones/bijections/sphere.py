@@ -34,6 +34,7 @@ from artifex.generative_models.models.backbones.bijections.transformers import (
     CircularSpline,
     IntervalSpline,
 )
+from artifex.generative_models.models.backbones.layers import uniform_linear
 from artifex.generative_models.models.backbones.mlp import MLP
 
 Scalar = Float[Array, ""]
@@ -86,6 +87,7 @@ class SphereSpline(AbstractSameShapeBijection):
             hidden_sizes=(config.hidden_size,) * config.num_layers,
             activation=config.activation,
             out_scale=0.1,
+            make_layer=uniform_linear,
             key=network_key,
         )
         self.condition_size = condition_size
