@@ -81,7 +81,6 @@ def test_bounds_against_quadrature(model, key):
     error = fine.std(axis=0, ddof=1) / len(fine) ** 0.5
     assert np.all(np.abs(fine.mean(axis=0) - exact) < 4 * error + 0.005)
     assert np.all(error < 0.03)
-    fine = fine.mean(axis=0)
     many = np.repeat(X[:1], 500, axis=0)
     elbo = np.asarray(model.elbo(many, key=key))
     bound = np.asarray(model.importance_weighted_bound(many, key=key, num_samples=8))
