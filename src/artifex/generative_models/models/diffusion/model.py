@@ -81,7 +81,10 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel, AbstractSampl
 
     log_prob_kind: ClassVar[str] = "estimate"
     costly_metrics: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {"log_prob": "solves an ODE for each example"}
+        {
+            "log_prob": "solves an ODE for each example",
+            "reconstruction_mse": "solves an ODE twice for each example, whose error is all that it shows",
+        }
     )
 
     config: DiffusionConfig = eqx.field(static=True)
