@@ -11,19 +11,25 @@ from tests.core.sampling.mixtures import Mixture
 
 from artifex.generative_models.core.configuration import (
     BoundConfig,
+    CosinePathConfig,
     DDPMConfig,
     DDPMPathConfig,
+    EDMPathConfig,
     FixedLargeVarianceConfig,
     FlowMatchingConfig,
     LearnedRangeVarianceConfig,
     LevelTimesConfig,
+    LinearPathConfig,
     MLPDenoiserConfig,
+    VEPathConfig,
     VPPathConfig,
 )
 from artifex.generative_models.core.distributions.levels import discretized_normal_log_prob
 from artifex.generative_models.core.sampling import DDIMSampler, Estimate
 from artifex.generative_models.factory import create_model
 from artifex.generative_models.models.diffusion.bound import (
+    BoundSteps,
+    bound_steps,
     bound_term,
     step_divergence,
     variational_bound_one,
@@ -98,14 +104,14 @@ def test_variances_of_ancestral_steps():
         np.testing.assert_allclose(moved[1.0], mean + std * z, rtol=1e-4, atol=1e-5)
 
 
-def draws(config, path, x, times, *, num, num_times=None, variance=0.0, seed=0):
+def draws(config, path, x, steps, *, num, num_times=None, variance=0.0, seed=0):
     """Terms of the bound of one entry, for many draws of the noise."""
 
     def denoise(x, t):
         return GAUSSIAN.denoiser(path)(x, t)._replace(variance=jnp.full(x.shape, variance))
 
     run = lambda key: variational_bound_one(  # noqa: E731
-        config, denoise, path, jnp.asarray([x], jnp.float32), times, key=key, num_times=num_times
+        config, denoise, path, jnp.asarray([x], jnp.float32), steps, key=key, num_times=num_times
     )
     terms = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(seed), num))
     parts = {name: getattr(terms, name) for name in ("noise", "steps", "data", "total")}
@@ -119,7 +125,7 @@ def level_log_prob(x, loc, scale):
     return norm.logcdf(upper) + np.log(-np.expm1(norm.logcdf(lower) - norm.logcdf(upper)))
 
 
-def in_float64(path, times, x, v):
+def in_float64(path, times, x, v, least=None):
     """The bound, and -log p of the sampler: with the exact denoiser of a Gaussian all steps are linear and normal."""
     alpha, sigma = (np.asarray(f(times), np.float64) for f in (path.alpha, path.sigma))
     mean, variance, bound = 0.0, sigma[0] ** 2, 0.5 * (alpha[0] / sigma[0] * x) ** 2
@@ -128,8 +134,8 @@ def in_float64(path, times, x, v):
         gain = a * 0.3**2 / (a**2 * 0.3**2 + s**2)
         data = lambda x, gain=gain, a=a: 0.1 + gain * (x - 0.1 * a)  # noqa: E731
         if k == len(times) - 2:
-            least = s**2 - (s * alpha[k - 1] / a / sigma[k - 1]) ** 2 * s**2
-            step = least ** (1 - v) * s ** (2 * v)
+            least = 1 - (s * alpha[k - 1] / a / sigma[k - 1]) ** 2 if least is None else least
+            step = least ** (1 - v) * s**2
             slope, offset = gain, data(0.0)
             at_nodes = level_log_prob(x, data(a * x + s * nodes), np.sqrt(step))
             bound -= np.sum(weights * at_nodes) / weights.sum()
@@ -155,7 +161,9 @@ def test_bound_of_a_gaussian(v):
         times = jnp.arange(num_steps, -1, -1) / num_steps
         for x in (0.125, 0.75):
             bound, exact = in_float64(path, times, x, v)
-            ours = draws(BoundConfig(num_levels=257), path, x, times, num=500, variance=v)["total"]
+            ours = draws(
+                BoundConfig(num_levels=257), path, x, BoundSteps.at(path, times), num=500, variance=v
+            )["total"]
             assert abs(ours.mean() - bound) < 4 * ours.std() / np.sqrt(500) + 1e-3
             assert bound > exact
             true = -level_log_prob(x, 0.1, 0.3)
@@ -164,11 +172,29 @@ def test_bound_of_a_gaussian(v):
                 assert abs(exact - true) < 0.06
 
 
+@pytest.mark.parametrize(
+    "config",
+    [VPPathConfig(), VEPathConfig(), EDMPathConfig(), LinearPathConfig(), CosinePathConfig()],
+    ids=lambda config: config.kind,
+)
+def test_bound_on_paths_without_a_table(config):
+    """Equal to its closed form, which lies above -log p by what the last step does not know of the levels."""
+    bound = BoundConfig(num_levels=257)
+    path = make_path(config)
+    steps = bound_steps(FlowMatchingConfig(event_shape=(1,), path=config, bound=bound), path)
+    for x in (0.125, 0.75):
+        expected, _ = in_float64(path, steps.times, x, 0, steps.least)
+        ours = draws(bound, path, x, steps, num=500, num_times=50)["total"]
+        assert abs(ours.mean() - expected) < 4 * ours.std() / np.sqrt(500)
+        assert 0 < expected + level_log_prob(x, 0.1, 0.3) < 0.2
+
+
 def test_random_steps_stand_for_all():
     """In the mean, within 4 standard errors; so does the mean over all levels of the term in training."""
     path, times, x = make_path(TABLE), jnp.arange(100, -1, -1) / 100, 0.25
-    every = draws(LEVELS, path, x, times, num=500, variance=0.4)
-    some = draws(LEVELS, path, x, times, num=4000, variance=0.4, num_times=5, seed=1)
+    steps = BoundSteps.at(path, times)
+    every = draws(LEVELS, path, x, steps, num=500, variance=0.4)
+    some = draws(LEVELS, path, x, steps, num=4000, variance=0.4, num_times=5, seed=1)
     for name in ("noise", "steps", "data"):
         ours, other = every[name], some[name]
         error = np.hypot(ours.std() / np.sqrt(500), other.std() / np.sqrt(4000))

@@ -21,17 +21,23 @@ beta_1, that of their code the one of the step before.
 """
 
 import math
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from artifex.generative_models.core.configuration import BoundConfig, DDPMPathConfig, DiffusionConfig
+from artifex.generative_models.core.configuration import (
+    BoundConfig,
+    DDPMPathConfig,
+    DiffusionConfig,
+    LogSNRSpacingConfig,
+)
 from artifex.generative_models.core.distributions.levels import discretized_normal_log_prob
 from artifex.generative_models.core.protocols import GaussianPath
 from artifex.generative_models.core.random import example_keys
-from artifex.generative_models.core.sampling import Denoiser, Estimate
+from artifex.generative_models.core.sampling import Denoiser, Estimate, make_times
 
 Example = Float[Array, "..."]
 Scalar = Float[Array, ""]
@@ -56,12 +62,50 @@ class BoundTerms(eqx.Module):
         return self.noise + self.steps + self.data
 
 
+class BoundSteps(NamedTuple):
+    """Where the bound's steps lie, and what it says of the data at the last of them.
+
+    Attributes:
+        times: falling, the last of them 0.
+        least: least variance of the data at the time before, as a part of that of its noise.
+    """
+
+    times: Float[Array, " stops"]
+    least: Scalar | float
+
+    @classmethod
+    def at(cls, path: GaussianPath, times: Float[Array, " stops"]) -> "BoundSteps":
+        """The steps of a sampler, whose last has the least variance of the one before."""
+        here, before = path.log_snr(times[-2]), path.log_snr(times[-3] if len(times) > 2 else jnp.ones(()))
+        return cls(times, -jnp.expm1(before - here))
+
+
+def bound_steps(config: DiffusionConfig, path: GaussianPath) -> BoundSteps:
+    """All levels of a table; on another path as many steps as `config.bound` says, equal in log-SNR.
+
+    The few steps that a solver of the ODE needs would leave the bound of the ancestral sampler far above -log p. They
+    go down to noise of a third of the distance of two levels, and half of this is the standard deviation of the data
+    there: a network that knows the levels is then sure of them, and one that does not loses little.
+
+    Args:
+        config: a model's.
+        path: its path.
+    """
+    if isinstance(config.path, DDPMPathConfig):
+        num_steps = config.path.num_steps
+        return BoundSteps.at(path, jnp.arange(num_steps, -1, -1) / num_steps)
+    bound = config.bound
+    span = bound.high - bound.low
+    spacing = LogSNRSpacingConfig(sigma_min=span / (bound.num_levels - 1) / 3.0, sigma_max=40.0 * span)
+    return BoundSteps(make_times(spacing, path, bound.num_steps), 0.25)
+
+
 def variational_bound_one(
     config: BoundConfig,
     denoise: Denoiser,
     path: GaussianPath,
     x: Example,
-    times: Float[Array, " stops"],
+    steps: BoundSteps,
     *,
     key: Key[Array, ""],
     num_times: int | None,
@@ -73,11 +117,12 @@ def variational_bound_one(
         denoise: the model.
         path: its path.
         x: the example.
-        times: falling, the last of them 0.
+        steps: where its steps lie.
         key: randomness of the noise and of the choice of steps.
         num_times: so many steps, one from each of as many equal parts of all of them, stand for their sum, whose mean
             they give; None: all.
     """
+    times = steps.times
     noise_key, data_key, choice_key = jax.random.split(key, 3)
     num_kl = len(times) - 2
     if num_times is None or num_times >= num_kl:
@@ -92,16 +137,14 @@ def variational_bound_one(
         t, s = times[index], times[index + 1]
         return total + step_divergence(path, x, _noisy_estimate(denoise, path, x, t, key), t, s), None
 
-    steps = jnp.zeros(())
+    total = jnp.zeros(())
     if len(chosen):
-        keys = example_keys(noise_key, len(chosen))
-        steps = each * jax.lax.scan(add, steps, (chosen, keys))[0]
+        total = each * jax.lax.scan(add, total, (chosen, example_keys(noise_key, len(chosen))))[0]
     estimate = _noisy_estimate(denoise, path, x, times[-2], data_key)
-    before = times[-3] if num_kl else jnp.ones(())
     return BoundTerms(
         noise=0.5 * jnp.exp(path.log_snr(times[0])) * jnp.sum(x**2),
-        steps=steps,
-        data=data_term(config, path, x, estimate, times[-2], before),
+        steps=total,
+        data=data_term(config, path, x, estimate, times[-2], steps.least),
     )
 
 
@@ -122,16 +165,15 @@ def step_divergence(path: GaussianPath, x: Example, estimate: Estimate, t: Scala
 
 
 def data_term(
-    config: BoundConfig, path: GaussianPath, x: Example, estimate: Estimate, t: Scalar, before: Scalar
+    config: BoundConfig, path: GaussianPath, x: Example, estimate: Estimate, t: Scalar, least: Scalar | float
 ) -> Scalar:
-    """-log p(x | x_t) in nats, where t is the last time and `before` the one before it."""
+    """-log p(x | x_t) in nats, where t is the last time and `least` the least part of its variance."""
     largest = 2.0 * jnp.log(path.sigma(t))
-    least = largest + jnp.log(-jnp.expm1(path.log_snr(before) - path.log_snr(t)))
     share = jnp.zeros_like(x) if estimate.variance is None else estimate.variance
     log_prob = discretized_normal_log_prob(
         x,
         estimate.data,
-        jnp.exp(0.5 * (least + share * (largest - least))),
+        jnp.exp(0.5 * (largest + (1.0 - share) * jnp.log(least))),
         low=config.low,
         high=config.high,
         num_levels=config.num_levels,
@@ -162,11 +204,12 @@ def bound_term(
     num_steps = config.path.num_steps
     first = jnp.float32(1.0 / num_steps)
     is_first = t < 1.5 * first
+    least = -jnp.expm1(path.log_snr(2.0 * first) - path.log_snr(first))
     # Both are computed, so the one that is not taken must be finite, and so must its gradient.
     between = jnp.where(is_first, 2.0 * first, t)
     nats = jnp.where(
         is_first,
-        data_term(config.bound, path, x, estimate, first, 2.0 * first),
+        data_term(config.bound, path, x, estimate, first, least),
         step_divergence(path, x, estimate, between, between - first),
     )
     return num_steps * nats / (x.size * math.log(2.0))

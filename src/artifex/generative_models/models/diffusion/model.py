@@ -19,7 +19,6 @@ from artifex.generative_models.core.arrays import Arrays
 from artifex.generative_models.core.configuration import (
     DDIMConfig,
     DDPMConfig,
-    DDPMPathConfig,
     DiffusionConfig,
     EDMConfig,
     FlowMatchingConfig,
@@ -37,6 +36,7 @@ from artifex.generative_models.models.backbones.denoisers import AbstractDenoise
 from artifex.generative_models.models.backbones.interpolation import spherical_interpolation
 from artifex.generative_models.models.diffusion.bound import (
     BoundTerms,
+    bound_steps,
     bound_term,
     variational_bound_one,
 )
@@ -258,9 +258,9 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel, AbstractSampl
     ) -> BoundTerms:
         """The terms of the variational bound on -log p(x) of each example, in nats.
 
-        The bound is that of ancestral sampling with all levels of a DDPM's table, or, on another path, with the steps
-        of the config; its expectation over the noise, of which there is one draw at each step. `x` is on the grid of
-        `config.bound`.
+        The bound is that of ancestral sampling with all levels of a DDPM's table, or, on another path, with the many
+        steps of `config.bound`; its expectation over the noise, of which there is one draw at each step. `x` is on the
+        grid of `config.bound`.
 
         Args:
             x: batch of examples.
@@ -293,10 +293,13 @@ def _bound_one(
     model: GaussianDiffusion, x: Array, condition: Array | None, *, key: Key[Array, ""], num_times: int | None
 ) -> BoundTerms:
     config = model.config
-    times = model.times()
-    if isinstance(config.path, DDPMPathConfig):
-        times = jnp.arange(config.path.num_steps, -1, -1) / config.path.num_steps
     denoise = model._denoiser(condition, GuidanceConfig())
     return variational_bound_one(
-        config.bound, denoise, model.path, x.astype(jnp.float32), times, key=key, num_times=num_times
+        config.bound,
+        denoise,
+        model.path,
+        x.astype(jnp.float32),
+        bound_steps(config, model.path),
+        key=key,
+        num_times=num_times,
     )

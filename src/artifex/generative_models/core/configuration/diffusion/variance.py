@@ -38,16 +38,21 @@ class LearnedRangeVarianceConfig(VarianceConfig):
 class BoundConfig(Config):
     """The variational bound on log p of data on equally spaced levels (Ho et al. 2020, arXiv:2006.11239).
 
+    Its steps are those of ancestral sampling: with all levels of a DDPM's table, or on another path with `num_steps`
+    equal steps in log-SNR, from a sigma / alpha of 40 times the range of levels to a third of their distance.
+
     Attributes:
         num_levels: number of values that an entry can take.
         low: lowest of them.
         high: highest of them.
+        num_steps: steps on a path that has no table; the more, the tighter the bound.
         num_times: steps at which `elbo` looks in each example, drawn at random; None: at all of them.
     """
 
     num_levels: Annotated[int, Field(ge=2)] = 256
     low: float = -1.0
     high: float = 1.0
+    num_steps: PositiveInt = 1000
     num_times: PositiveInt | None = 16
 
     def __post_init__(self) -> None:
