@@ -24,6 +24,7 @@ from artifex.generative_models.core.configuration import ShardingRuleConfig
 from artifex.generative_models.core.precision import Precision, cast_parameters
 from artifex.generative_models.core.trainable import partition_trainable, take_buffers
 from artifex.generative_models.scaling import batch_sharding, check_rules, place, replicated, tree_shardings
+from artifex.generative_models.training.compilation import compiler_options
 from artifex.generative_models.training.state import TrainState
 
 Metrics = dict[str, Float[Array, "..."]]
@@ -196,6 +197,7 @@ class CompiledTrainStep:
             donate_argnums=0,
             in_shardings=(self._shardings, whole, items, whole),
             out_shardings=(self._shardings, whole),
+            compiler_options=compiler_options(mesh.devices.flat[0].platform),
         )
 
     def _arrays(self, state: TrainState) -> list[Array]:

@@ -9,7 +9,6 @@ import itertools
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Num
 
 from artifex.generative_models.core.configuration import AutoencoderKLConfig
@@ -18,7 +17,13 @@ from artifex.generative_models.models.backbones.autoencoder_blocks import (
     AutoencoderMiddle,
     autoencoder_norm,
 )
-from artifex.generative_models.models.backbones.convolution import Conv2d
+from artifex.generative_models.models.backbones.convolution import (
+    Conv2d,
+    GroupNorm,
+    channels_first,
+    channels_last,
+)
+from artifex.generative_models.models.backbones.denoisers.unet_blocks import doubled
 from artifex.generative_models.models.backbones.dtypes import output_dtype
 from artifex.generative_models.models.backbones.layers import conv2d
 
@@ -30,7 +35,7 @@ class AutoencoderEncoder(eqx.Module):
     levels: tuple[AutoencoderLevel, ...]
     downsample: tuple[Conv2d, ...]
     middle: AutoencoderMiddle
-    norm: eqx.nn.GroupNorm
+    norm: GroupNorm
     out: Conv2d
     latent: Conv2d | None
     event_shape: tuple[int, ...] = eqx.field(static=True)
@@ -63,11 +68,12 @@ class AutoencoderEncoder(eqx.Module):
         """Means, then log-variances, along the first axis."""
         if x.shape != self.event_shape:
             raise ValueError(f"the encoder takes images of shape {self.event_shape}; got {x.shape}")
-        h = self.into(x.astype(self.into.weight.dtype))
+        h = self.into(channels_last(x.astype(self.into.weight.dtype)))
         for index, level in enumerate(self.levels):
             h = level(h if index == 0 else self.downsample[index - 1](h))
         h = self.out(jax.nn.silu(self.norm(self.middle(h))))
-        return (h if self.latent is None else self.latent(h)).astype(output_dtype(x))
+        h = h if self.latent is None else self.latent(h)
+        return channels_first(h).astype(output_dtype(x))
 
 
 class AutoencoderDecoder(eqx.Module):
@@ -81,7 +87,7 @@ class AutoencoderDecoder(eqx.Module):
     middle: AutoencoderMiddle
     levels: tuple[AutoencoderLevel, ...]
     upsample: tuple[Conv2d, ...]
-    norm: eqx.nn.GroupNorm
+    norm: GroupNorm
     out: Conv2d
     latent_shape: tuple[int, ...] = eqx.field(static=True)
 
@@ -116,19 +122,15 @@ class AutoencoderDecoder(eqx.Module):
         """Decode one grid."""
         if z.shape != self.latent_shape:
             raise ValueError(f"the decoder takes latents of shape {self.latent_shape}; got {z.shape}")
-        h = z.astype(self.into.weight.dtype)
+        h = channels_last(z.astype(self.into.weight.dtype))
         h = self.middle(self.into(h if self.latent is None else self.latent(h)))
         for index, level in reversed([*enumerate(self.levels)]):
             h = level(h)
-            h = h if index == 0 else self.upsample[index - 1](_doubled(h))
-        return self.out(jax.nn.silu(self.norm(h))).astype(z.dtype)
+            h = h if index == 0 else self.upsample[index - 1](doubled(h, 2))
+        return channels_first(self.out(jax.nn.silu(self.norm(h)))).astype(z.dtype)
 
 
 def _halving(width: int, *, key: Key[Array, ""]) -> Conv2d:
     """A strided convolution that sees zeros below and at the right alone."""
     convolution = conv2d(width, width, key=key)
     return Conv2d(convolution.weight, convolution.bias, stride=2, padding=(0, 1))
-
-
-def _doubled(x: Float[Array, "channels h w"]) -> Float[Array, "channels two_h two_w"]:
-    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)

@@ -5,24 +5,24 @@ import jax
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.configuration import AutoencoderKLConfig, UNetConfig
-from artifex.generative_models.models.backbones.convolution import Conv2d
+from artifex.generative_models.models.backbones.convolution import Conv2d, GroupNorm
 from artifex.generative_models.models.backbones.denoisers.unet_blocks import PixelAttention
 from artifex.generative_models.models.backbones.layers import conv2d, group_norm
 from artifex.generative_models.models.backbones.stack import Stack
 
 
-def autoencoder_norm(config: AutoencoderKLConfig, channels: int) -> eqx.nn.GroupNorm:
+def autoencoder_norm(config: AutoencoderKLConfig, channels: int) -> GroupNorm:
     """The norm of a config."""
     num_groups = group_norm(channels).groups if config.num_groups is None else config.num_groups
-    return eqx.nn.GroupNorm(num_groups, channels, eps=config.norm_epsilon)
+    return GroupNorm(num_groups, channels, eps=config.norm_epsilon)
 
 
 class AutoencoderBlock(eqx.Module):
     """`skip(x) + conv(silu(norm(conv(silu(norm(x))))))`."""
 
-    norm1: eqx.nn.GroupNorm
+    norm1: GroupNorm
     conv1: Conv2d
-    norm2: eqx.nn.GroupNorm
+    norm2: GroupNorm
     conv2: Conv2d
     skip: Conv2d | None
 
@@ -40,7 +40,7 @@ class AutoencoderBlock(eqx.Module):
         is_new_width = in_channels != out_channels
         self.skip = conv2d(in_channels, out_channels, kernel_size=1, key=skip_key) if is_new_width else None
 
-    def __call__(self, x: Float[Array, "in_channels h w"]) -> Float[Array, "out_channels h w"]:
+    def __call__(self, x: Float[Array, "h w in_channels"]) -> Float[Array, "h w out_channels"]:
         """Apply the block to one grid."""
         h = self.conv1(jax.nn.silu(self.norm1(x)))
         h = self.conv2(jax.nn.silu(self.norm2(h)))
@@ -79,7 +79,7 @@ class AutoencoderLevel(eqx.Module):
 
         self.rest = Stack(make, num_blocks - 1, key=rest_key) if num_blocks > 1 else None
 
-    def __call__(self, x: Float[Array, "in_channels h w"]) -> Float[Array, "out_channels h w"]:
+    def __call__(self, x: Float[Array, "h w in_channels"]) -> Float[Array, "h w out_channels"]:
         """Apply the blocks to one grid."""
         h = self.first(x)
         return h if self.rest is None else self.rest(h)
@@ -104,7 +104,7 @@ class AutoencoderMiddle(eqx.Module):
         )
         self.after = AutoencoderBlock(config, width, width, key=after_key)
 
-    def __call__(self, x: Float[Array, "channels h w"]) -> Float[Array, "channels h w"]:
+    def __call__(self, x: Float[Array, "h w channels"]) -> Float[Array, "h w channels"]:
         """Apply the middle to one grid."""
         h = self.before(x)
         return self.after(h if self.attention is None else self.attention(h))

@@ -16,13 +16,18 @@ from jaxtyping import Array, Float, Key, Num
 from artifex.generative_models.core.configuration import ConfigError, ConvDecoderConfig, ConvEncoderConfig
 from artifex.generative_models.models.backbones.activations import activation_function
 from artifex.generative_models.models.backbones.conditions import check_condition_vector
-from artifex.generative_models.models.backbones.convolution import Conv2d
+from artifex.generative_models.models.backbones.convolution import (
+    Conv2d,
+    GroupNorm,
+    channels_first,
+    channels_last,
+    subpixels,
+)
 from artifex.generative_models.models.backbones.dtypes import output_dtype
 from artifex.generative_models.models.backbones.layers import (
     conv2d,
     group_norm,
     linear,
-    pixel_shuffle,
     subpixel_conv2d,
 )
 from artifex.generative_models.models.backbones.stack import Stack
@@ -31,9 +36,9 @@ from artifex.generative_models.models.backbones.stack import Stack
 class ResidualBlock(eqx.Module):
     """`x + conv(act(norm(conv(act(norm(x))))))`; a condition shifts and scales the second norm's output."""
 
-    norm1: eqx.nn.GroupNorm
+    norm1: GroupNorm
     conv1: Conv2d
-    norm2: eqx.nn.GroupNorm
+    norm2: GroupNorm
     conv2: Conv2d
     modulation: eqx.nn.Linear | None
     activation: Callable[[Array], Array] = eqx.field(static=True)
@@ -65,15 +70,15 @@ class ResidualBlock(eqx.Module):
         self.activation = activation_function(activation)
 
     def __call__(
-        self, x: Float[Array, "channels h w"], condition: Float[Array, " condition_size"] | None
-    ) -> Float[Array, "channels h w"]:
+        self, x: Float[Array, "h w channels"], condition: Float[Array, " condition_size"] | None
+    ) -> Float[Array, "h w channels"]:
         """Apply the block to one grid."""
         h = self.conv1(self.activation(self.norm1(x)))
         h = self.norm2(h)
         if self.modulation is not None:
             if condition is None:
                 raise ValueError("the block is conditional: it needs a condition vector")
-            scale, shift = jnp.split(self.modulation(condition)[:, None, None], 2)
+            scale, shift = jnp.split(self.modulation(condition), 2)
             h = h * (1 + jnp.broadcast_to(scale, h.shape)) + jnp.broadcast_to(shift, h.shape)
         return x + self.conv2(self.activation(h))
 
@@ -83,7 +88,7 @@ class ConvGridEncoder(eqx.Module):
 
     down: tuple[Conv2d, ...]
     blocks: tuple[Stack, ...]
-    norm: eqx.nn.GroupNorm
+    norm: GroupNorm
     out: Conv2d
     activation: Callable[[Array], Array] = eqx.field(static=True)
     event_shape: tuple[int, ...] = eqx.field(static=True)
@@ -124,10 +129,10 @@ class ConvGridEncoder(eqx.Module):
         """Encode one image."""
         check_condition_vector(condition_vector, self.condition_size)
         dtype, compute = output_dtype(x), self.out.weight.dtype
-        h, condition = x.astype(compute), _cast(condition_vector, compute)
+        h, condition = channels_last(x.astype(compute)), _cast(condition_vector, compute)
         for down, blocks in zip(self.down, self.blocks, strict=True):
             h = blocks(down(h), condition)
-        return self.out(self.activation(self.norm(h))).astype(dtype)
+        return channels_first(self.out(self.activation(self.norm(h)))).astype(dtype)
 
 
 class ConvGridDecoder(eqx.Module):
@@ -135,7 +140,7 @@ class ConvGridDecoder(eqx.Module):
 
     first: Conv2d
     blocks: tuple[Stack, ...]
-    norms: tuple[eqx.nn.GroupNorm, ...]
+    norms: tuple[GroupNorm, ...]
     up: tuple[Conv2d, ...]
     activation: Callable[[Array], Array] = eqx.field(static=True)
     grid_shape: tuple[int, ...] = eqx.field(static=True)
@@ -185,11 +190,12 @@ class ConvGridDecoder(eqx.Module):
         check_condition_vector(condition_vector, self.condition_size)
         dtype, compute = output_dtype(z), self.first.weight.dtype
         sizes = level_sizes(self.out_shape, len(self.up))
-        h, condition = self.first(z.astype(compute)), _cast(condition_vector, compute)
+        h = self.first(channels_last(z.astype(compute)))
+        condition = _cast(condition_vector, compute)
         for blocks, norm, up, size in zip(self.blocks, self.norms, self.up, sizes[-2::-1], strict=True):
             h = up(self.activation(norm(blocks(h, condition))))
-            h = pixel_shuffle(h)[:, : size[0], : size[1]]
-        return h.astype(dtype)
+            h = subpixels(h)[: size[0], : size[1]]
+        return channels_first(h).astype(dtype)
 
 
 def make_grid_encoder(

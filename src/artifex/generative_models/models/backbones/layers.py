@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from artifex.generative_models.models.backbones.convolution import Conv2d
+from artifex.generative_models.models.backbones.convolution import Conv2d, GroupNorm
 
 
 def linear(
@@ -58,7 +58,7 @@ def conv2d(
 
 
 def subpixel_conv2d(in_channels: int, out_channels: int, *, key: Key[Array, ""]) -> Conv2d:
-    """Convolution to `4 * out_channels` for `pixel_shuffle`, at first nearest-neighbour upsampling.
+    """Convolution to `4 * out_channels` for `subpixels`, at first nearest-neighbour upsampling.
 
     Source: Shi et al. 2016, arXiv:1609.05158; the initialisation without checkerboards is that of Aitken et al.
     2017, arXiv:1707.02937.
@@ -81,15 +81,15 @@ def pixel_unshuffle(x: Float[Array, "channels two_h two_w"]) -> Float[Array, "fo
     return x.transpose(0, 2, 4, 1, 3).reshape(4 * channels, height // 2, width // 2)
 
 
-def group_norm(channels: int) -> eqx.nn.GroupNorm:
+def group_norm(channels: int) -> GroupNorm:
     """Group normalisation with at most 8 groups of at least 4 channels.
 
-    Source: Wu & He 2018, arXiv:1803.08494. Groups of one channel would make a 1x1 image constant.
+    Groups of one channel would make a 1x1 grid constant.
     """
     groups = next(
         groups for groups in (8, 7, 6, 5, 4, 3, 2, 1) if channels % groups == 0 and _fits(channels, groups)
     )
-    return eqx.nn.GroupNorm(groups, channels)
+    return GroupNorm(groups, channels)
 
 
 def apply_linear(layer: eqx.nn.Linear, x: Float[Array, "*rest in_size"]) -> Float[Array, "*rest out_size"]:

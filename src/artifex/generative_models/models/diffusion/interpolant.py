@@ -7,7 +7,8 @@ A batch is data alone, with a standard normal source, or the mapping {"data": ..
 """
 
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -26,6 +27,7 @@ from artifex.generative_models.models.backbones.denoisers import AbstractDenoise
 from artifex.generative_models.models.backbones.interpolation import spherical_interpolation
 from artifex.generative_models.models.diffusion.bridges import Bridge
 from artifex.generative_models.models.diffusion.couplings import couple_batch
+from artifex.generative_models.models.diffusion.latents import COSTLY_RECONSTRUCTION
 from artifex.generative_models.models.diffusion.paths import make_path
 from artifex.generative_models.models.diffusion.times import draw_times_batch
 
@@ -45,6 +47,10 @@ class StochasticInterpolant(AbstractLatentModel):
     >>> model.transport(jnp.zeros((3, 2))).shape
     (3, 2)
     """
+
+    costly_metrics: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"reconstruction_mse": COSTLY_RECONSTRUCTION}
+    )
 
     config: StochasticInterpolantConfig = eqx.field(static=True)
     network: AbstractDenoiserNetwork

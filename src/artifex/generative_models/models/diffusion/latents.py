@@ -6,6 +6,8 @@ from jaxtyping import Array, Float
 from artifex.generative_models.core.protocols import GaussianPath
 from artifex.generative_models.core.sampling import Denoiser
 
+COSTLY_RECONSTRUCTION = "solves an ODE twice for each example, whose error is all that it shows"
+
 
 def follow(
     denoise: Denoiser, path: GaussianPath, x: Float[Array, "..."], times: Float[Array, " stops"]

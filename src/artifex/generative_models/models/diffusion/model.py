@@ -41,7 +41,7 @@ from artifex.generative_models.models.diffusion.bound import (
     variational_bound_one,
 )
 from artifex.generative_models.models.diffusion.couplings import couple_batch
-from artifex.generative_models.models.diffusion.latents import follow
+from artifex.generative_models.models.diffusion.latents import COSTLY_RECONSTRUCTION, follow
 from artifex.generative_models.models.diffusion.levels import network_level
 from artifex.generative_models.models.diffusion.likelihood import log_prob_by_ode
 from artifex.generative_models.models.diffusion.pairs import data_and_noise
@@ -83,7 +83,7 @@ class GaussianDiffusion(AbstractDensityModel, AbstractLatentModel, AbstractSampl
     costly_metrics: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "log_prob": "solves an ODE for each example",
-            "reconstruction_mse": "solves an ODE twice for each example, whose error is all that it shows",
+            "reconstruction_mse": COSTLY_RECONSTRUCTION,
         }
     )
 

@@ -11,7 +11,12 @@ from jaxtyping import Array, Float, Key
 from artifex.generative_models.core.configuration import ImageCouplingConfig
 from artifex.generative_models.models.backbones.activations import activation_function
 from artifex.generative_models.models.backbones.bijections.base import Condition
-from artifex.generative_models.models.backbones.convolution import Conv2d
+from artifex.generative_models.models.backbones.convolution import (
+    Conv2d,
+    GroupNorm,
+    channels_first,
+    channels_last,
+)
 from artifex.generative_models.models.backbones.convolutional import ResidualBlock
 from artifex.generative_models.models.backbones.layers import conv2d, group_norm
 from artifex.generative_models.models.backbones.stack import Stack
@@ -28,7 +33,7 @@ class ConvConditioner(eqx.Module):
 
     first: Conv2d | None
     blocks: Stack | None
-    norm: eqx.nn.GroupNorm | None
+    norm: GroupNorm | None
     out: Conv2d
     activation: Callable[[Array], Array] = eqx.field(static=True)
     context_shape: tuple[int, int, int] = eqx.field(static=True)
@@ -88,14 +93,15 @@ class ConvConditioner(eqx.Module):
         self, x: Float[Array, "in_channels h w"], condition: Condition | None
     ) -> Float[Array, "out_channels h w"]:
         """Apply it to one image, in the type of the weights."""
-        dtype, h = x.dtype, x.astype(self.out.weight.dtype)
+        dtype, h = x.dtype, channels_last(x.astype(self.out.weight.dtype))
         if self.first is None or self.blocks is None or self.norm is None:
-            return self.out(h).astype(dtype)
+            return channels_first(self.out(h)).astype(dtype)
         vector = None
         if condition is not None:
             num = math.prod(self.context_shape)
             condition = condition.astype(h.dtype)
-            h = jnp.concatenate([h, condition[:num].reshape(self.context_shape)])
+            context = channels_last(condition[:num].reshape(self.context_shape))
+            h = jnp.concatenate([h, context], axis=2)
             vector = condition[num:] if condition.size > num else None
         h = self.blocks(self.first(h), vector)
-        return self.out(self.activation(self.norm(h))).astype(dtype)
+        return channels_first(self.out(self.activation(self.norm(h)))).astype(dtype)

@@ -23,7 +23,7 @@ from artifex.generative_models.models.backbones.conditions import (
     rest_size,
     split_condition,
 )
-from artifex.generative_models.models.backbones.convolution import Conv2d
+from artifex.generative_models.models.backbones.convolution import Conv2d, channels_first, channels_last
 from artifex.generative_models.models.backbones.denoisers.base import AbstractDenoiserNetwork, make_denoiser
 from artifex.generative_models.models.backbones.denoisers.patches import (
     check_event_shape,
@@ -175,7 +175,8 @@ class UViT(AbstractDenoiserNetwork):
         h = rematerialized(self.middle, self.config.remat)(h, None)
         h, _ = self.second.scan(lambda block, h, skip: (block(h, skip), None), h, skips[::-1])
         h = apply_linear(self.out, jax.vmap(self.norm)(h[-len(patches) :]))
-        return self.smooth(from_patches(h, patch_size, self.event_shape)).astype(dtype)
+        image = from_patches(h, patch_size, self.event_shape)
+        return channels_first(self.smooth(channels_last(image))).astype(dtype)
 
     def _tokens_before(
         self, level: Float[Array, ""], condition: Float[Array, " condition_size"] | None

@@ -16,7 +16,12 @@ from artifex.generative_models.models.backbones.conditions import (
     rest_size,
     split_condition,
 )
-from artifex.generative_models.models.backbones.convolution import Conv2d
+from artifex.generative_models.models.backbones.convolution import (
+    Conv2d,
+    GroupNorm,
+    channels_first,
+    channels_last,
+)
 from artifex.generative_models.models.backbones.denoisers.base import AbstractDenoiserNetwork, make_denoiser
 from artifex.generative_models.models.backbones.denoisers.unet_blocks import (
     ModulatedResidualBlock,
@@ -49,7 +54,7 @@ class UNet(AbstractDenoiserNetwork):
     middle: tuple[UNetBlock, UNetBlock]
     up: tuple[UNetLevel, ...]
     upsample: tuple[Resampler, ...]
-    norm: eqx.nn.GroupNorm
+    norm: GroupNorm
     out: Conv2d
     config: UNetConfig = eqx.field(static=True)
     event_shape: tuple[int, ...] = eqx.field(static=True)
@@ -165,13 +170,14 @@ class UNet(AbstractDenoiserNetwork):
         remat = self.config.remat
 
         def resampled(
-            layer: Resampler, h: Float[Array, "channels h w"]
-        ) -> Float[Array, "channels new_h new_w"]:
+            layer: Resampler, h: Float[Array, "h w channels"]
+        ) -> Float[Array, "new_h new_w channels"]:
             if isinstance(layer, ModulatedResidualBlock):
                 return rematerialized(layer, remat)(h, embedding)
             return layer(h if layer.stride == 2 else doubled(h, num_axes))
 
-        h = self.into(x.astype(compute).reshape(x.shape[0], -1, x.shape[-1]))
+        image = x.astype(compute).reshape(x.shape[0], -1, x.shape[-1])
+        h = self.into(channels_last(image))
         skips = []
         for index, blocks in enumerate(self.down):
             h = h if index == 0 else resampled(self.downsample[index - 1], h)
@@ -183,7 +189,8 @@ class UNet(AbstractDenoiserNetwork):
         for index, blocks in reversed([*enumerate(self.up)]):
             h = blocks.up(h, skips[index], embedding, tokens)
             h = h if index == 0 else resampled(self.upsample[index - 1], h)
-        return self.out(jax.nn.silu(self.norm(h))).reshape(-1, *x.shape[1:]).astype(dtype)
+        h = channels_first(self.out(jax.nn.silu(self.norm(h))))
+        return h.reshape(-1, *x.shape[1:]).astype(dtype)
 
 
 @make_denoiser.register

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.configuration import AttentionKernel, UNetConfig
 from artifex.generative_models.models.backbones.attention import CrossAttention, attend, split_heads
-from artifex.generative_models.models.backbones.convolution import Conv2d
+from artifex.generative_models.models.backbones.convolution import Conv2d, GroupNorm
 from artifex.generative_models.models.backbones.layers import apply_linear, conv2d, group_norm, linear
 
 _SMALL = 0.1
@@ -27,10 +27,10 @@ def embedding_size(config: UNetConfig) -> int:
     return 4 * config.channels[0]
 
 
-def unet_norm(config: UNetConfig, channels: int) -> eqx.nn.GroupNorm:
+def unet_norm(config: UNetConfig, channels: int) -> GroupNorm:
     """The norm of a config."""
     num_groups = group_norm(channels).groups if config.num_groups is None else config.num_groups
-    return eqx.nn.GroupNorm(num_groups, channels, eps=config.norm_epsilon)
+    return GroupNorm(num_groups, channels, eps=config.norm_epsilon)
 
 
 def kernel_size(num_axes: int) -> tuple[int, int]:
@@ -38,18 +38,18 @@ def kernel_size(num_axes: int) -> tuple[int, int]:
     return (3, 3) if num_axes == 2 else (1, 3)
 
 
-def doubled(x: Float[Array, "channels h w"], num_axes: int) -> Float[Array, "channels two_h two_w"]:
+def doubled(x: Float[Array, "h w channels"], num_axes: int) -> Float[Array, "two_h two_w channels"]:
     """Each pixel twice along each axis."""
-    wide = jnp.repeat(x, 2, axis=2)
-    return wide if num_axes == 1 else jnp.repeat(wide, 2, axis=1)
+    wide = jnp.repeat(x, 2, axis=1)
+    return wide if num_axes == 1 else jnp.repeat(wide, 2, axis=0)
 
 
-def halved(x: Float[Array, "channels two_h two_w"], num_axes: int) -> Float[Array, "channels h w"]:
+def halved(x: Float[Array, "two_h two_w channels"], num_axes: int) -> Float[Array, "h w channels"]:
     """Means over pairs of pixels along each axis."""
-    channels, height, width = x.shape
+    height, width, channels = x.shape
     if num_axes == 1:
-        return jnp.mean(x.reshape(channels, height, width // 2, 2), axis=3)
-    return jnp.mean(x.reshape(channels, height // 2, 2, width // 2, 2), axis=(2, 4))
+        return jnp.mean(x.reshape(height, width // 2, 2, channels), axis=2)
+    return jnp.mean(x.reshape(height // 2, 2, width // 2, 2, channels), axis=(1, 3))
 
 
 class ModulatedResidualBlock(eqx.Module):
@@ -59,10 +59,10 @@ class ModulatedResidualBlock(eqx.Module):
     does so to `silu(norm(x))` and to `x`, by means over, or copies of, pixels.
     """
 
-    norm1: eqx.nn.GroupNorm
+    norm1: GroupNorm
     conv1: Conv2d
     modulation: eqx.nn.Linear
-    norm2: eqx.nn.GroupNorm
+    norm2: GroupNorm
     conv2: Conv2d
     skip: Conv2d | None
     has_scale: bool = eqx.field(static=True)
@@ -104,17 +104,17 @@ class ModulatedResidualBlock(eqx.Module):
         self.resampling = resampling
 
     def __call__(
-        self, x: Float[Array, "in_channels h w"], embedding: Float[Array, " embedding_size"]
-    ) -> Float[Array, "out_channels new_h new_w"]:
+        self, x: Float[Array, "h w in_channels"], embedding: Float[Array, " embedding_size"]
+    ) -> Float[Array, "new_h new_w out_channels"]:
         """Apply the block to one grid."""
         h = jax.nn.silu(self.norm1(x))
         if self.resampling != "none":
             resample = halved if self.resampling == "halved" else doubled
             h, x = resample(h, self.num_axes), resample(x, self.num_axes)
         h = self.conv1(h)
-        modulation = apply_linear(self.modulation, embedding)[:, None, None]
+        modulation = apply_linear(self.modulation, embedding)[None, None]
         if self.has_scale:
-            scale, shift = jnp.split(modulation, 2)
+            scale, shift = jnp.split(modulation, 2, axis=2)
             h = self.norm2(h) * (1 + scale) + shift
         else:
             h = self.norm2(h + modulation)
@@ -125,7 +125,7 @@ class ModulatedResidualBlock(eqx.Module):
 class PixelAttention(eqx.Module):
     """`x + out(attention(norm(x)))`: every pixel attends to every pixel."""
 
-    norm: eqx.nn.GroupNorm
+    norm: GroupNorm
     qkv: eqx.nn.Linear
     out: eqx.nn.Linear
     num_heads: int = eqx.field(static=True)
@@ -140,18 +140,18 @@ class PixelAttention(eqx.Module):
         self.num_heads = config.num_heads_of(channels)
         self.kernel = config.attention
 
-    def __call__(self, x: Float[Array, "channels h w"]) -> Float[Array, "channels h w"]:
+    def __call__(self, x: Float[Array, "h w channels"]) -> Float[Array, "h w channels"]:
         """Attend within one grid."""
-        pixels = self.norm(x).reshape(x.shape[0], -1).T
+        pixels = self.norm(x).reshape(-1, x.shape[2])
         queries, keys, values = split_heads(apply_linear(self.qkv, pixels), 3, self.num_heads)
         mixed = attend(queries, keys, values, kernel=self.kernel).reshape(pixels.shape)
-        return x + apply_linear(self.out, mixed).T.reshape(x.shape)
+        return x + apply_linear(self.out, mixed).reshape(x.shape)
 
 
 class PixelCrossAttention(eqx.Module):
     """`x + attention(norm(x); tokens)`: every pixel attends to every condition token."""
 
-    norm: eqx.nn.GroupNorm
+    norm: GroupNorm
     attention: CrossAttention
 
     def __init__(self, config: UNetConfig, channels: int, token_size: int, *, key: Key[Array, ""]):
@@ -167,11 +167,11 @@ class PixelCrossAttention(eqx.Module):
         )
 
     def __call__(
-        self, x: Float[Array, "channels h w"], tokens: Float[Array, "length features"]
-    ) -> Float[Array, "channels h w"]:
+        self, x: Float[Array, "h w channels"], tokens: Float[Array, "length features"]
+    ) -> Float[Array, "h w channels"]:
         """Attend from one grid to the tokens."""
-        pixels = self.norm(x).reshape(x.shape[0], -1).T
-        return x + self.attention(pixels, tokens).T.reshape(x.shape)
+        pixels = self.norm(x).reshape(-1, x.shape[2])
+        return x + self.attention(pixels, tokens).reshape(x.shape)
 
 
 class UNetBlock(eqx.Module):
@@ -212,10 +212,10 @@ class UNetBlock(eqx.Module):
 
     def __call__(
         self,
-        x: Float[Array, "in_channels h w"],
+        x: Float[Array, "h w in_channels"],
         embedding: Float[Array, " embedding_size"],
         tokens: Float[Array, "length features"] | None,
-    ) -> Float[Array, "out_channels h w"]:
+    ) -> Float[Array, "h w out_channels"]:
         """Apply the block to one grid."""
         h = self.residual(x, embedding)
         h = h if self.attention is None else self.attention(h)

@@ -56,10 +56,10 @@ class UNetLevel(eqx.Module):
 
     def down(
         self,
-        h: Float[Array, "in_channels h w"],
+        h: Float[Array, "h w in_channels"],
         embedding: Float[Array, " embedding_size"],
         tokens: Float[Array, "length features"] | None,
-    ) -> list[Float[Array, "out_channels h w"]]:
+    ) -> list[Float[Array, "h w out_channels"]]:
         """The outputs of all blocks, each the input of the next."""
         outputs = []
         for run in self.runs:
@@ -73,11 +73,11 @@ class UNetLevel(eqx.Module):
 
     def up(
         self,
-        h: Float[Array, "in_channels h w"],
-        skips: list[Float[Array, "_ h w"]],
+        h: Float[Array, "h w in_channels"],
+        skips: list[Float[Array, "h w _"]],
         embedding: Float[Array, " embedding_size"],
         tokens: Float[Array, "length features"] | None,
-    ) -> Float[Array, "out_channels h w"]:
+    ) -> Float[Array, "h w out_channels"]:
         """The last block's output, where the outputs of the way down join the blocks' inputs, the last one first."""
         skips = [*skips]
         for run in self.runs:
@@ -93,4 +93,4 @@ class UNetLevel(eqx.Module):
 
 def _joined(block: UNetBlock) -> Callable[..., Array]:
     """The block on what comes from the block before and from the way down, joined."""
-    return lambda h, skip, *others: block(jnp.concatenate([h, skip]), *others)
+    return lambda h, skip, *others: block(jnp.concatenate([h, skip], axis=2), *others)
