@@ -162,6 +162,19 @@ def test_reconstruction_is_the_autoencoders(model, autoencoder, data):
     np.testing.assert_allclose(model.encode(x, labels), z, atol=1e-5)
 
 
+def test_a_picture_is_edited_in_its_latents(model, data):
+    """With hardly any noise it is the reconstruction, with much another picture."""
+    x, labels, key = data["x"][:4], data["condition"][:4], jax.random.key(8)
+
+    def edited(strength):
+        z = model.diffusion.edit(model.encode(x, labels), strength, key=key, condition=labels).x
+        return model.decode(z, labels)
+
+    kept = model.reconstruct(x, labels)
+    np.testing.assert_allclose(edited(1e-4), kept, atol=1e-2)
+    assert np.abs(edited(0.9) - kept).max() > 0.1
+
+
 def test_a_weaker_model_in_the_same_latents_guides(model):
     key, options = jax.random.key(7), {"condition": 1, "guidance_scale": 3.0}
     plain = model.sample(4, key=key, condition=1).x

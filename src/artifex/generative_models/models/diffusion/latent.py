@@ -42,7 +42,9 @@ class LatentDiffusion(AbstractLatentModel):
 
     Without a trained autoencoder it neither learns nor generates. `encode`, `decode`, `reconstruct` and `interpolate`
     are those of the autoencoder, in the latents that the diffusion model sees; `diffusion` has those between latents
-    and noise.
+    and noise. What a diffusion model does with data it does here with latents; an edited picture, for one, is
+
+        model.decode(model.diffusion.edit(model.encode(x), 0.6, key=key).x)
 
     Source: Rombach et al. 2022, arXiv:2112.10752, equation 2, and section 3.3 for conditions.
     """
