@@ -97,6 +97,15 @@ class TestRunFolder:
         assert f"{evaluation['elbo']['value']:.5g}" in result.out
         assert evaluation["elbo"]["value"] <= evaluation["importance_weighted_bound_64"]["value"]
 
+    def test_what_was_reached_is_said_before_samples_fail(self, call, tiny_yaml, tmp_path, monkeypatch):
+        def overflow(*args, **kwargs):
+            raise FloatingPointError("examples must be finite")
+
+        monkeypatch.setattr(pictures, "new_examples", overflow)
+        result = call("train", tiny_yaml, "--run-dir", tmp_path / "run", *CHANGED, "--training.num-steps", 2)
+        assert result.code == 1 and "examples must be finite" in result.err
+        assert "ELBO (nats)" in result.out and "Pictures" not in result.out
+
 
 class TestNames:
     def test_without_run_dir_a_new_folder_each_time(self, call, tiny_yaml, tmp_path, monkeypatch):

@@ -37,8 +37,10 @@ def train(experiment: Experiment, run_dir: Path, *, resume: bool, overwrite: boo
             f"{notes(interrupt)}To go on: artifex train {run_dir} --resume"
         )
         return 128 + interrupt.signal
+    # What was reached is said first: a model may be measured that makes no finite samples.
+    print("\n".join(reached(result, run_dir)), flush=True)
     pictures = write_pictures(result, run_dir, key=key)
-    print("\n".join(summary(result, run_dir, pictures)))
+    print("\n".join(what_next(result, run_dir, pictures)))
     return 0
 
 
@@ -48,13 +50,19 @@ def devices() -> str:
     return f"{found.num_devices} x {found.kind}"
 
 
-def summary(result: RunResult, run_dir: Path, pictures: list[str]) -> list[str]:
-    """What a run reached, in a few lines, and the commands to try next."""
+def reached(result: RunResult, run_dir: Path) -> list[str]:
+    """What a run reached, in a few lines."""
     steps = int(result.fit.state.step)
     stopped = "" if result.fit.reason == "finished" else f" ({result.fit.reason})"
     return [
         f"{run_dir}: {steps} steps{stopped}, {count_parameters(result.model):,} parameters",
         *(f"  {line}" for line in evaluation_lines(result.evaluation)),
+    ]
+
+
+def what_next(result: RunResult, run_dir: Path, pictures: list[str]) -> list[str]:
+    """The pictures of a run, and the commands to try next."""
+    return [
         f"Pictures: {', '.join(str(run_dir / name) for name in pictures)}",
         f"Next: artifex generate {run_dir} --n 64 --out new.png",
         f"      artifex evaluate {run_dir}{_closer(result)}",
