@@ -13,7 +13,7 @@ def compiler_options(platform: str) -> dict[str, str]:
     """Options for `jax.jit`, of the outermost program alone: JAX refuses them inside of another.
 
     On CPUs XLA leaves convolutions, products and sums to YNNPACK (jax 0.10), which computes convolutions of fewer than
-    some 90 channels on one core. Those of Eigen, used here, take all cores: a training step of a small UNet takes 0.85
+    some 90 channels on one core. Those of Eigen, used here, take all cores: a training step of a small UNet takes 0.87
     of the time on two. A compiler that does not know the option goes without it.
 
     Args:
