@@ -3,12 +3,14 @@
 XLA's CPU backend has a fast kernel for one layout only: image (N, H, W, C), kernel (height, width, C, O). Outside of
 loops it rewrites other layouts to this one; inside it does not, and falls back to plain nested loops, 12 to 40 times
 slower (jax 0.10.2). Every training step and sampler of this library is a loop. JAX's own derivative rules leave
-that layout, so `nhwc_convolution` is a primitive with its own:
+that layout, so `nhwc_convolution` is a primitive with its own. With stride s, image dilation d and kernel dilation r,
+along one axis,
 
-    d/dx   the same convolution of the cotangent with the kernel turned round, in the fast layout
-    d/dw   a matrix product, as no layout makes a convolution of that size fast
+    y[i] = sum_a x'[s i + r a - low] kernel[a]      x': x with d - 1 zeros between its pixels
 
-The rules are written in terms of the primitive and of products, so derivatives of any order and mode exist.
+and both derivatives are convolutions of the same kind: in that of `x` the kernel is turned round and s and d change
+places; in that of the kernel examples and channels do, and `dy` and `x` stand for kernel and image. So derivatives of
+any order and mode exist.
 """
 
 from typing import Any
@@ -30,6 +32,7 @@ def nhwc_convolution(
     stride: int = 1,
     padding: Padding,
     dilation: int = 1,
+    kernel_dilation: int = 1,
 ) -> Float[Array, "n h w out_channels"]:
     """Cross-correlate images with a kernel.
 
@@ -39,17 +42,23 @@ def nhwc_convolution(
         stride: distance of neighbouring outputs, in pixels of the padded image.
         padding: rows of zeros above and below, columns left and right.
         dilation: distance at which the pixels of `x` are set before padding, with zeros between.
+        kernel_dilation: the same of the kernel.
     """
-    return _convolution_p.bind(x, kernel, stride=stride, padding=padding, dilation=dilation)
+    return _convolution_p.bind(
+        x, kernel, stride=stride, padding=padding, dilation=dilation, kernel_dilation=kernel_dilation
+    )
 
 
-def _convolve(x: Array, kernel: Array, *, stride: int, padding: Padding, dilation: int) -> Array:
+def _convolve(
+    x: Array, kernel: Array, *, stride: int, padding: Padding, dilation: int, kernel_dilation: int
+) -> Array:
     return jax.lax.conv_general_dilated(
         x,
         kernel,
         window_strides=(stride, stride),
         padding=padding,
         lhs_dilation=(dilation, dilation),
+        rhs_dilation=(kernel_dilation, kernel_dilation),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
 
@@ -67,48 +76,79 @@ def _shape_and_dtype(x: Any, kernel: Any, **parameters: Any) -> tuple[tuple[int,
     return out.shape, out.dtype
 
 
-def _x_cotangent(dy: Array, x: Any, kernel: Array, *, stride: int, padding: Padding, dilation: int) -> Array:
-    """Strides and dilations change places; the padding is what gives `x` its size."""
-    sizes = zip(x.aval.shape[1:3], kernel.shape[:2], dy.shape[1:3], padding, strict=True)
-    back = []
-    for size, reach, out, (low, _) in sizes:
-        dilated = (size - 1) * dilation + 1
-        before = reach - 1 - low
-        back.append((before, dilated + reach - 1 - before - ((out - 1) * stride + 1)))
-    turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
-    return nhwc_convolution(dy, turned, stride=dilation, padding=tuple(back), dilation=stride)
+def _convolve_to(
+    sizes: tuple[int, ...],
+    image: Array,
+    kernel: Array,
+    *,
+    low: tuple[int, int],
+    stride: int,
+    dilation: int,
+    kernel_dilation: int,
+) -> Array:
+    """Convolve with as much padding at the far ends as gives outputs of these sizes."""
+    extents = zip(sizes, image.shape[1:3], kernel.shape[:2], low, strict=True)
+    padding = tuple(
+        (before, stride * (size - 1) + kernel_dilation * (reach - 1) - dilation * (pixels - 1) - before)
+        for size, pixels, reach, before in extents
+    )
+    return nhwc_convolution(
+        image, kernel, stride=stride, padding=padding, dilation=dilation, kernel_dilation=kernel_dilation
+    )
+
+
+def _turned_low(kernel: Any, padding: Padding, kernel_dilation: int) -> tuple[int, int]:
+    """Padding before a cotangent that a kernel turned round moves over."""
+    rows, columns = (
+        kernel_dilation * (reach - 1) - low for reach, (low, _) in zip(kernel.shape[:2], padding, strict=True)
+    )
+    return rows, columns
+
+
+def _x_cotangent(
+    dy: Array, x: Any, kernel: Array, *, stride: int, padding: Padding, dilation: int, kernel_dilation: int
+) -> Array:
+    return _convolve_to(
+        x.aval.shape[1:3],
+        dy,
+        kernel[::-1, ::-1].transpose(0, 1, 3, 2),
+        low=_turned_low(kernel, padding, kernel_dilation),
+        stride=dilation,
+        dilation=stride,
+        kernel_dilation=kernel_dilation,
+    )
 
 
 def _kernel_cotangent(
-    dy: Array, x: Array, kernel: Any, *, stride: int, padding: Padding, dilation: int
+    dy: Array, x: Array, kernel: Any, *, stride: int, padding: Padding, dilation: int, kernel_dilation: int
 ) -> Array:
-    """`dw[a, b] = sum_{n,i,j} x[n, s i + a, s j + b, :] dy[n, i, j, :]`, as a product of two matrices.
+    """`dw[a] = sum_{n, i} x'[n, s i + r a - low] dy[n, i]`, with either of the two as the image.
 
-    The right one has a row for each pixel, in which the rows `a` of the kernel stand side by side. The left one, with a
-    column for each pixel, is `dy` turned round, once for each column `b` of the kernel, moved by as many zeros: XLA's
-    products want it in this order in memory, and would turn the larger one otherwise.
+    The fast kernel copies the image once for each place of the kernel, so the one with fewer channels is the image; but
+    zeros between its pixels, as `dy` would have of a stride, are slow.
     """
-    inner = dilation - 1
-    zero = jnp.zeros((), x.dtype)
-    padded = jax.lax.pad(x, zero, ((0, 0, 0), *((low, high, inner) for low, high in padding), (0, 0, 0)))
     rows, columns, in_channels, out_channels = kernel.aval.shape
-    height, width = dy.shape[1:3]
-    shifted = jnp.concatenate([_strided(padded, a, height, stride, axis=1) for a in range(rows)], axis=3)
-    turned = dy.transpose(3, 0, 1, 2)
-    if stride == 1:
-        moved = [jnp.pad(turned, ((0, 0), (0, 0), (0, 0), (b, columns - 1 - b))) for b in range(columns)]
-        left = jnp.stack(moved).reshape(columns * out_channels, -1)
-        product = left @ shifted.reshape(-1, rows * in_channels)
-    else:
-        # Columns of pixels that are not neighbours: as many products.
-        left = turned.reshape(out_channels, -1)
-        parts = [_strided(shifted, b, width, stride, axis=2) for b in range(columns)]
-        product = jnp.stack([left @ part.reshape(-1, rows * in_channels) for part in parts])
-    return product.reshape(columns, out_channels, rows, in_channels).transpose(2, 0, 3, 1)
-
-
-def _strided(x: Array, start: int, count: int, stride: int, *, axis: int) -> Array:
-    return jax.lax.slice_in_dim(x, start, start + stride * (count - 1) + 1, stride, axis=axis)
+    if in_channels <= out_channels or stride > 1:
+        dw = _convolve_to(
+            (rows, columns),
+            x.transpose(3, 1, 2, 0),
+            dy.transpose(1, 2, 0, 3),
+            low=(padding[0][0], padding[1][0]),
+            stride=kernel_dilation,
+            dilation=dilation,
+            kernel_dilation=stride,
+        )
+        return dw.transpose(1, 2, 0, 3)
+    turned = _convolve_to(
+        (rows, columns),
+        dy.transpose(3, 1, 2, 0),
+        x.transpose(1, 2, 0, 3),
+        low=_turned_low(kernel.aval, padding, kernel_dilation),
+        stride=kernel_dilation,
+        dilation=stride,
+        kernel_dilation=dilation,
+    )
+    return turned[:, ::-1, ::-1].transpose(1, 2, 3, 0)
 
 
 def _batch(arguments: Any, axes: Any, **parameters: Any) -> tuple[Array, int]:
@@ -128,7 +168,9 @@ def _batch(arguments: Any, axes: Any, **parameters: Any) -> tuple[Array, int]:
 
 
 _convolution_p = Primitive("nhwc_convolution")
-_convolution_p.def_impl(jax.jit(_convolve, static_argnames=("stride", "padding", "dilation")))
+_convolution_p.def_impl(
+    jax.jit(_convolve, static_argnames=("stride", "padding", "dilation", "kernel_dilation"))
+)
 _convolution_p.def_abstract_eval(_shape)
 mlir.register_lowering(_convolution_p, mlir.lower_fun(_convolve, multiple_results=False))
 ad.defbilinear(_convolution_p, _x_cotangent, _kernel_cotangent)
