@@ -45,18 +45,22 @@ def exact_log_prob(images):
 def test_variational_bounds(images, exact_log_prob):
     """One draw is below log P in the mean; many draws come near it. Bits are those of the bound."""
     model = shaken(create_model(DequantizedFlowConfig(**SMALL, flow=NORMAL), key=jax.random.key(0)), 0.1)
-    found = evaluate(
-        model,
-        Dataset({"x": images}, Discrete(NUM_LEVELS)),
-        key=jax.random.key(1),
-        metrics=["elbo", "importance_weighted_bound", "bits_per_dimension"],
-        num_importance_samples=128,
-        max_examples=64,
-        batch_size=64,
-    )
+    runs = [
+        evaluate(
+            model,
+            Dataset({"x": images}, Discrete(NUM_LEVELS)),
+            key=jax.random.key(seed),
+            metrics=["elbo", "importance_weighted_bound", "bits_per_dimension"],
+            num_importance_samples=128,
+            batch_size=64,
+        )
+        for seed in range(1, 5)
+    ]
+    gaps = exact_log_prob.mean() - np.array([found["importance_weighted_bound_128"] for found in runs])
+    found = runs[0]
     gap = exact_log_prob.mean() - found["elbo"]
     assert 0.5 < gap < 10.0
-    assert 0.0 < exact_log_prob.mean() - found["importance_weighted_bound_128"] < 0.1 * gap
+    assert -3.0 * gaps.std(ddof=1) / 2.0 < gaps.mean() < 0.1 * gap
     bits = -found["importance_weighted_bound_128"] / (16 * math.log(2.0))
     np.testing.assert_allclose(found["bits_per_dimension"], bits, rtol=1e-6)
 

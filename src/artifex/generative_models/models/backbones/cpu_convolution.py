@@ -88,12 +88,17 @@ def _convolve_to(
 ) -> Array:
     """Convolve with as much padding at the far ends as gives outputs of these sizes."""
     extents = zip(sizes, image.shape[1:3], kernel.shape[:2], low, strict=True)
-    padding = tuple(
+    rows, columns = (
         (before, stride * (size - 1) + kernel_dilation * (reach - 1) - dilation * (pixels - 1) - before)
         for size, pixels, reach, before in extents
     )
     return nhwc_convolution(
-        image, kernel, stride=stride, padding=padding, dilation=dilation, kernel_dilation=kernel_dilation
+        image,
+        kernel,
+        stride=stride,
+        padding=(rows, columns),
+        dilation=dilation,
+        kernel_dilation=kernel_dilation,
     )
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.models.backbones.convolution import Conv2d, GroupNorm
+from artifex.generative_models.models.backbones.weights import truncated_normal_weights, uniform_weights
 
 
 def linear(
@@ -31,10 +32,14 @@ def uniform_linear(
     So PyTorch begins, with which spline flows were published (Durkan et al. 2019, arXiv:1906.04032). On small tables
     they generalise better than from `linear`, whose weights are sqrt(3) times as large (`benchmarks.flow_tables`).
     """
-    layer = eqx.nn.Linear(in_size, out_size, use_bias=use_bias, key=key)
-    if scale == 1:
-        return layer
-    return jax.tree.map(lambda leaf: scale * leaf if eqx.is_array(leaf) else leaf, layer)
+    layer = eqx.filter_eval_shape(eqx.nn.Linear, in_size, out_size, use_bias=use_bias, key=key)
+    weight_key, bias_key = jax.random.split(key)
+    limit = scale / in_size**0.5
+    weight = uniform_weights((out_size, in_size), limit, key=weight_key)
+    bias = uniform_weights((out_size,), limit, key=bias_key) if use_bias else None
+    return eqx.tree_at(
+        lambda layer: (layer.weight, layer.bias), layer, (weight, bias), is_leaf=lambda leaf: leaf is None
+    )
 
 
 def conv2d(
@@ -119,5 +124,4 @@ def _fits(channels: int, groups: int) -> bool:
 
 
 def _weight(shape: tuple[int, ...], fan_in: int, scale: float, key: Key[Array, ""]) -> Float[Array, "..."]:
-    # 0.8796 is the standard deviation of a standard normal cut off at two of them.
-    return jax.random.truncated_normal(key, -2.0, 2.0, shape) * (scale / (0.87962566 * fan_in**0.5))
+    return truncated_normal_weights(shape, scale / fan_in**0.5, key=key)

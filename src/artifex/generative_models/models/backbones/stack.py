@@ -9,6 +9,7 @@ from jaxtyping import Array, Key, PyTree
 
 from artifex.generative_models.core.configuration import Remat
 from artifex.generative_models.models.backbones.remat import rematerialized
+from artifex.generative_models.models.backbones.weights import is_traced, stacked
 
 
 class Stack(eqx.Module):
@@ -35,14 +36,14 @@ class Stack(eqx.Module):
         """Build the layers.
 
         Args:
-            make_layer: called once, vmapped, with the key of a layer.
+            make_layer: called with the key of each layer; once, vmapped, in traced code.
             num_layers: how many, at least 1.
             remat: what the backward pass computes again, as in `rematerialized`.
             key: split into one key for each layer.
         """
         if num_layers < 1:
             raise ValueError(f"`num_layers` must be at least 1; got {num_layers}")
-        self.layers = eqx.filter_vmap(make_layer)(jax.random.split(key, num_layers))
+        self.layers = _make(make_layer, jax.random.split(key, num_layers))
         self.num_layers = num_layers
         self.remat = remat
 
@@ -77,3 +78,12 @@ class Stack(eqx.Module):
 
         body = rematerialized(body, self.remat, is_scanned=True)
         return jax.lax.scan(body, carry, (arrays, xs), length=self.num_layers, reverse=is_reversed)
+
+
+def _make(make_layer: Callable[[Key[Array, ""]], eqx.Module], keys: Key[Array, " layers"]) -> eqx.Module:
+    if is_traced(keys):
+        return eqx.filter_vmap(make_layer)(keys)
+    # Not vmapped, which would compile every operation of the making anew.
+    layers = [eqx.partition(make_layer(key), eqx.is_array) for key in keys]
+    arrays = jax.tree.map(lambda *leaves: stacked(leaves), *(arrays for arrays, _ in layers))
+    return eqx.combine(arrays, layers[0][1])

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from artifex.generative_models.core.configuration import CodePriorConfig
 from artifex.generative_models.models.backbones import CausalTransformer, linear
+from artifex.generative_models.models.backbones.weights import normal_weights
 
 
 class CodePrior(eqx.Module):
@@ -55,12 +56,12 @@ class CodePrior(eqx.Module):
         start, tokens, positions, condition, transformer, logits = jax.random.split(key, 6)
         hidden, length = config.hidden_size, math.prod(codes_shape)
         table_shape = (codes_shape[0] if len(codes_shape) == 3 else 1, num_codes, hidden)
-        self.start = 0.1 * jax.random.normal(start, (hidden,))
-        self.tokens = 0.1 * jax.random.normal(tokens, table_shape)
-        self.positions = 0.1 * jax.random.normal(positions, (length, hidden))
+        self.start = normal_weights((hidden,), 0.1, key=start)
+        self.tokens = normal_weights(table_shape, 0.1, key=tokens)
+        self.positions = normal_weights((length, hidden), 0.1, key=positions)
         self.condition = linear(condition_size, hidden, key=condition) if condition_size else None
         self.transformer = CausalTransformer(hidden, config.num_layers, config.num_heads, key=transformer)
-        self.logits_weight = 0.1 * hidden**-0.5 * jax.random.normal(logits, table_shape)
+        self.logits_weight = normal_weights(table_shape, 0.1 * hidden**-0.5, key=logits)
         self.codes_shape = tuple(codes_shape)
 
     @property

@@ -21,6 +21,7 @@ from artifex.generative_models.core.configuration import (
 )
 from artifex.generative_models.core.distributions import Transformed, mixture, normal
 from artifex.generative_models.models.backbones.bijections import AbstractBijection
+from artifex.generative_models.models.backbones.weights import normal_weights
 from artifex.generative_models.models.vae.posteriors import latent_bijection
 
 
@@ -56,7 +57,7 @@ class GaussianMixturePrior(AbstractPrior):
     def __init__(self, config: GaussianMixturePriorConfig, latent_size: int, *, key: Key[Array, ""]):
         shape = (config.num_components, latent_size)
         self.logits = jnp.zeros(config.num_components)
-        self.loc = config.initial_spread * jax.random.normal(key, shape)
+        self.loc = normal_weights(shape, config.initial_spread, key=key)
         self.raw_scale = jnp.full(shape, math.log(math.expm1(1.0)))  # softplus makes it 1
 
     def distribution(self, posterior: Callable[[Array], distrax.Distribution]) -> distrax.Distribution:
@@ -77,8 +78,8 @@ class VampPrior(AbstractPrior):
     pseudo_inputs: Float[Array, "components ..."]
 
     def __init__(self, config: VampPriorConfig, event_shape: tuple[int, ...], *, key: Key[Array, ""]):
-        noise = jax.random.normal(key, (config.num_components, *event_shape))
-        self.pseudo_inputs = config.initial_mean + config.initial_scale * noise
+        shape = (config.num_components, *event_shape)
+        self.pseudo_inputs = config.initial_mean + normal_weights(shape, config.initial_scale, key=key)
 
     def distribution(self, posterior: Callable[[Array], distrax.Distribution]) -> distrax.Distribution:
         """1/K sum_k q(z|u_k)."""

@@ -3,7 +3,6 @@
 import math
 
 import equinox as eqx
-import jax
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.configuration import ScalarTransformerConfig
@@ -18,6 +17,7 @@ from artifex.generative_models.models.backbones.bijections.transformers import (
     AbstractTransformer,
     make_transformer,
 )
+from artifex.generative_models.models.backbones.weights import normal_weights
 
 
 class ElementwiseTransformer(AbstractUnconditionalBijection):
@@ -45,7 +45,7 @@ class ElementwiseTransformer(AbstractUnconditionalBijection):
         """
         self.transformer = make_transformer(config)
         shape = (math.prod(event_shape), self.transformer.num_parameters)
-        self.parameters = scale * jax.random.normal(key, shape)
+        self.parameters = normal_weights(shape, scale, key=key)
         self.event_shape = event_shape
 
     def _forward_and_log_det(self, x: Example, condition: Condition | None) -> tuple[Example, LogDet]:

@@ -17,6 +17,7 @@ from artifex.generative_models.models.backbones.bijections.base import (
     check_vector_shape,
     log_det_sum,
 )
+from artifex.generative_models.models.backbones.weights import normal_weights
 
 
 class Permutation(AbstractUnconditionalBijection):
@@ -110,7 +111,7 @@ class LULinear(AbstractUnconditionalBijection):
             key: randomness of the factors.
         """
         size = check_vector_shape("LULinear", event_shape)
-        self.factors = scale * size**-0.5 * jax.random.normal(key, (size, size))
+        self.factors = normal_weights((size, size), scale * size**-0.5, key=key)
         self.bias = jnp.zeros(size)
         self.event_shape = event_shape
 

@@ -12,6 +12,7 @@ from artifex.generative_models.models.backbones.bijections.base import (
     LogDet,
     check_vector_shape,
 )
+from artifex.generative_models.models.backbones.weights import normal_weights
 
 
 def householder_product(vectors: Float[Array, "num size"]) -> Float[Array, "size size"]:
@@ -54,7 +55,7 @@ class HouseholderOrthogonal(AbstractUnconditionalBijection):
         num = size if num_reflections is None else num_reflections
         if num < 1:
             raise ValueError(f"`num_reflections` must be at least 1; got {num}")
-        self.vectors = jax.random.normal(key, (num, size))
+        self.vectors = normal_weights((num, size), key=key)
         self.event_shape = event_shape
 
     def _forward_and_log_det(self, x: Example, condition: Condition | None) -> tuple[Example, LogDet]:
@@ -83,7 +84,7 @@ class CayleyOrthogonal(AbstractUnconditionalBijection):
             key: randomness of A.
         """
         size = check_vector_shape("CayleyOrthogonal", event_shape)
-        self.triangle = scale * size**-0.5 * jax.random.normal(key, (size, size))
+        self.triangle = normal_weights((size, size), scale * size**-0.5, key=key)
         self.event_shape = event_shape
 
     def _forward_and_log_det(self, x: Example, condition: Condition | None) -> tuple[Example, LogDet]:

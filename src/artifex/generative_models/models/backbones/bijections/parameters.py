@@ -6,6 +6,7 @@ from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.models.backbones.bijections.base import Condition
 from artifex.generative_models.models.backbones.layers import apply_linear, linear
+from artifex.generative_models.models.backbones.weights import normal_weights
 
 
 class ConditionalVector(eqx.Module):
@@ -27,7 +28,7 @@ class ConditionalVector(eqx.Module):
             key: randomness.
         """
         vector_key, condition_key = jax.random.split(key)
-        self.vector = scale * jax.random.normal(vector_key, (size,))
+        self.vector = normal_weights((size,), scale, key=vector_key)
         self.condition = None
         if condition_size:
             self.condition = linear(condition_size, size, scale=scale, use_bias=False, key=condition_key)

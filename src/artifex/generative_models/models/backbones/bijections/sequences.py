@@ -23,6 +23,7 @@ from artifex.generative_models.models.backbones.bijections.transformers import (
 from artifex.generative_models.models.backbones.dtypes import weight_dtype
 from artifex.generative_models.models.backbones.layers import apply_linear, linear
 from artifex.generative_models.models.backbones.transformer import CausalTransformer, KeyValueCache
+from artifex.generative_models.models.backbones.weights import normal_weights
 
 Vectors = Float[Array, "length features"]
 
@@ -85,8 +86,8 @@ class TransformerAutoregressive(AbstractSameShapeBijection):
         size = config.hidden_size
         self.transformer = make_transformer(config.transformer)
         self.into = linear(features, size, key=into)
-        self.start = jax.random.normal(start, (size,))
-        self.positions = 0.1 * jax.random.normal(positions, (length, size))
+        self.start = normal_weights((size,), key=start)
+        self.positions = normal_weights((length, size), 0.1, key=positions)
         self.condition = (
             linear(condition_size, size, use_bias=False, key=condition) if condition_size else None
         )

@@ -1,5 +1,6 @@
 """Networks with a bounded Lipschitz constant."""
 
+import functools
 import math
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from jaxtyping import Array, Float, Key
 from artifex.generative_models.core.trainable import Buffer
 from artifex.generative_models.models.backbones.bijections.base import Condition
 from artifex.generative_models.models.backbones.layers import apply_linear, linear
+from artifex.generative_models.models.backbones.weights import normal_weights
 
 ModuleT = TypeVar("ModuleT", bound=eqx.Module)
 
@@ -49,8 +51,8 @@ class SpectralLinear(eqx.Module):
         weight_key, bias_key, direction_key = jax.random.split(key, 3)
         self.weight = linear(in_size, out_size, use_bias=False, key=weight_key).weight
         # The size of what a matrix of norm 1 makes of a standardised vector.
-        self.bias = (in_size / out_size) ** 0.5 * jax.random.normal(bias_key, (out_size,))
-        start = jax.random.normal(direction_key, (out_size,))
+        self.bias = normal_weights((out_size,), (in_size / out_size) ** 0.5, key=bias_key)
+        start = normal_weights((out_size,), key=direction_key)
         self.direction = Buffer(_power_method(self.weight, start, _FIRST_ITERATIONS)[0])
         self.max_norm = max_norm
 
@@ -154,6 +156,7 @@ def with_advanced_norms(module: ModuleT) -> ModuleT:
     )
 
 
+@functools.partial(jax.jit, static_argnames="num")
 def _power_method(
     weight: Float[Array, "*stack out_size in_size"], left: Float[Array, "*stack out_size"], num: int
 ) -> tuple[Float[Array, "*stack out_size"], Float[Array, "*stack in_size"]]:

@@ -20,6 +20,7 @@ from artifex.generative_models.models.backbones.dtypes import output_dtype
 from artifex.generative_models.models.backbones.layers import apply_linear, linear
 from artifex.generative_models.models.backbones.noise_levels import NoiseLevelEmbedding
 from artifex.generative_models.models.backbones.stack import Stack
+from artifex.generative_models.models.backbones.weights import normal_weights, uniform_weights
 
 
 class ModulatedBlock(eqx.Module):
@@ -106,9 +107,9 @@ class MLPDenoiser(AbstractDenoiserNetwork):
 
 def _waves(config: MLPDenoiserConfig, event_size: int, *, key: Key[Array, ""]) -> eqx.nn.Linear:
     frequency_key, phase_key = jax.random.split(key)
-    layer = eqx.nn.Linear(event_size, config.num_waves, key=key)
-    frequencies = config.wave_frequency * jax.random.normal(frequency_key, layer.weight.shape)
-    phases = jax.random.uniform(phase_key, (config.num_waves,), maxval=2 * math.pi)
+    layer = eqx.filter_eval_shape(eqx.nn.Linear, event_size, config.num_waves, key=key)
+    frequencies = normal_weights(layer.weight.shape, config.wave_frequency, key=frequency_key)
+    phases = uniform_weights(layer.bias.shape, math.pi, key=phase_key)
     return eqx.tree_at(lambda layer: (layer.weight, layer.bias), layer, (frequencies, phases))
 
 

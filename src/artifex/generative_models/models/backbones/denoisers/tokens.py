@@ -29,6 +29,7 @@ from artifex.generative_models.models.backbones.denoisers.mlp import ModulatedBl
 from artifex.generative_models.models.backbones.layers import apply_linear, linear, normalized
 from artifex.generative_models.models.backbones.noise_levels import NoiseLevelEmbedding
 from artifex.generative_models.models.backbones.stack import Stack
+from artifex.generative_models.models.backbones.weights import normal_weights
 
 
 class AbstractTokenDenoiser(eqx.Module):
@@ -83,8 +84,8 @@ class TokenTransformer(AbstractTokenDenoiser):
             num_heads=config.num_heads,
             mlp_ratio=config.mlp_ratio,
         )
-        self.tokens = 0.1 * jax.random.normal(tokens, (num_inputs, size))
-        self.positions = 0.1 * jax.random.normal(positions, (length, size))
+        self.tokens = normal_weights((num_inputs, size), 0.1, key=tokens)
+        self.positions = normal_weights((length, size), 0.1, key=positions)
         self.embedding = NoiseLevelEmbedding(size, condition_size=condition_size, key=embedding)
         self.blocks = Stack(lambda key: DiTBlock(block, (1, length), key=key), config.num_layers, key=blocks)
         self.modulation = linear(size, 2 * size, scale=0.0, key=modulation)

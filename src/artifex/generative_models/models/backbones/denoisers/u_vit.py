@@ -36,6 +36,7 @@ from artifex.generative_models.models.backbones.layers import apply_linear, conv
 from artifex.generative_models.models.backbones.noise_levels import sinusoidal_features
 from artifex.generative_models.models.backbones.remat import rematerialized
 from artifex.generative_models.models.backbones.stack import Stack
+from artifex.generative_models.models.backbones.weights import normal_weights
 
 _POSITION_SCALE = 0.02
 _SMALL = 0.1
@@ -137,7 +138,7 @@ class UViT(AbstractDenoiserNetwork):
         self.tokens = linear(features, size, key=keys[1]) if length else None
         self.rest = linear(rest, size, key=keys[2]) if rest else None
         num_tokens = 1 + (1 if rest else 0) + length + rows * columns
-        self.positions = _POSITION_SCALE * jax.random.normal(keys[3], (num_tokens, size))
+        self.positions = normal_weights((num_tokens, size), _POSITION_SCALE, key=keys[3])
 
         def half(has_skip: bool, key: Key[Array, ""]) -> Stack:
             return Stack(

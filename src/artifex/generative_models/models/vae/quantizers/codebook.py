@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from artifex.generative_models.models.backbones.weights import normal_weights
+
 # Sums of many terms: the short types that a GPU takes for float32 products are not enough.
 _EXACT = jax.lax.Precision.HIGHEST
 
@@ -33,7 +35,7 @@ class Codebook(eqx.Module):
 
 def empty_codebook(num_codes: int, embedding_size: int, *, key: Key[Array, ""]) -> Codebook:
     """A codebook before training: random vectors, which the first batch replaces."""
-    vectors = jax.random.normal(key, (num_codes, embedding_size))
+    vectors = normal_weights((num_codes, embedding_size), key=key)
     return Codebook(vectors, jnp.zeros(num_codes), jnp.zeros((num_codes, embedding_size)))
 
 
