@@ -106,6 +106,21 @@ class TestRunFolder:
         assert result.code == 1 and "examples must be finite" in result.err
         assert "ELBO (nats)" in result.out and "Pictures" not in result.out
 
+    def test_training_goes_on_when_samples_overflow_on_the_way(self, call, tiny_yaml, tmp_path, monkeypatch):
+        new_examples, calls = pictures.new_examples, []
+
+        def overflow_at_first(*args, **kwargs):
+            calls.append(None)
+            if len(calls) == 1:
+                raise FloatingPointError("examples must be finite")
+            return new_examples(*args, **kwargs)
+
+        monkeypatch.setattr(pictures, "new_examples", overflow_at_first)
+        changed = (*CHANGED, "--training.num-steps", 5)
+        result = call("train", tiny_yaml, "--run-dir", tmp_path / "run", *changed)
+        assert result.code == 0 and "Pictures" in result.out and len(calls) == 2
+        assert "warning: no picture of samples at step 4: examples must be finite" in result.err
+
 
 class TestNames:
     def test_without_run_dir_a_new_folder_each_time(self, call, tiny_yaml, tmp_path, monkeypatch):

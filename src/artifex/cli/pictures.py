@@ -1,6 +1,7 @@
 """The pictures of a run folder: samples, how they come out of noise, reconstructions, density, loss."""
 
 import os
+import warnings
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,12 @@ class SamplePictures:
         self._key = key
 
     def __call__(self, run: Run, event: Event) -> None:
-        """Write the picture when asked."""
+        """Write the picture when asked; without one, training goes on: a model may overflow before it has learned."""
         if isinstance(event, Reached):
-            self.write(run.model)
+            try:
+                self.write(run.model)
+            except FloatingPointError as error:
+                warnings.warn(f"no picture of samples at step {event.step}: {error}", stacklevel=2)
 
     def write(self, model: Any) -> None:
         """Write the picture."""
