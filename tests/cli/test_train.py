@@ -106,6 +106,7 @@ class TestRunFolder:
         assert result.code == 1 and "examples must be finite" in result.err
         assert "ELBO (nats)" in result.out and "Pictures" not in result.out
 
+    @pytest.mark.filterwarnings("default:no picture of samples")
     def test_training_goes_on_when_samples_overflow_on_the_way(self, call, tiny_yaml, tmp_path, monkeypatch):
         new_examples, calls = pictures.new_examples, []
 
