@@ -62,7 +62,8 @@ def tiny(kind):
             condition_dropout=0.2,
             network=TINY,
             num_sampling_steps=5,
-        )
+        ),
+        size=0.15,
     )
 
 
@@ -71,7 +72,7 @@ def exact_bound(kind):
     """The bound on -log p(x) for class 1, by quadrature; a chain, and the network's probabilities for it."""
     model, chain = tiny(kind), Chain(kind, lambda t: 1 - t)
     vector = model._vector(jnp.asarray(1))
-    v, w = np.polynomial.legendre.leggauss(32)
+    v, w = np.polynomial.legendre.leggauss(256)
     v, w = (v + 1) / 2, w / 2
     times, weights = v**3, 3 * v**2 * w
     log_probs = jax.jit(
