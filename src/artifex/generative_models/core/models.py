@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from artifex.generative_models.core.arrays import Arrays
+from artifex.generative_models.core.compilation import compiled
 from artifex.generative_models.core.configuration import ModelConfig
 from artifex.generative_models.core.finite import check_finite
 from artifex.generative_models.core.pretraining import check_has_pretrained
@@ -357,7 +358,7 @@ def _taken(tree: PyTree[Array], numbers: np.ndarray, num: int) -> PyTree[Array]:
     return tree if len(numbers) == num else jax.tree.map(lambda leaf: leaf[numbers], tree)
 
 
-@eqx.filter_jit
+@compiled
 def _generate(method, model, key, numbers, condition, inputs):
     # The keys are made here, as `example_keys` makes them: outside they take as long as many a model.
     def one(number, condition, inputs):
@@ -366,12 +367,12 @@ def _generate(method, model, key, numbers, condition, inputs):
     return jax.vmap(one)(numbers, condition, inputs)
 
 
-@eqx.filter_jit
+@compiled
 def _loss(model, x, condition, key, step):
     return model._loss_batch(x, condition, key=key, step=step)
 
 
-@eqx.filter_jit
+@compiled
 def _map_examples(method, model, x, condition, key, options):
     if key is None:
         return jax.vmap(lambda x, condition: method(model, x, condition, key=None, **options))(x, condition)
@@ -381,7 +382,7 @@ def _map_examples(method, model, x, condition, key, options):
     )
 
 
-@eqx.filter_jit
+@compiled
 def _decode(model, z, condition):
     return jax.vmap(model._decode_one)(z, condition)
 
@@ -390,7 +391,7 @@ def _reconstruct_one(model, x, condition, *, key):
     return model._decode_one(model._encode_one(x, condition, key=key), condition)
 
 
-@eqx.filter_jit
+@compiled
 def _interpolate(model, start, end, weights, condition):
     def path(start, end, condition):
         return jax.vmap(lambda weight: model._interpolate_one(start, end, weight, condition))(weights)

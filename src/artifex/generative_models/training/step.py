@@ -20,11 +20,11 @@ import optax
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from artifex.generative_models.core.arrays import Arrays
+from artifex.generative_models.core.compilation import compiler_options
 from artifex.generative_models.core.configuration import ShardingRuleConfig
 from artifex.generative_models.core.precision import Precision, cast_parameters
 from artifex.generative_models.core.trainable import partition_trainable, take_buffers
 from artifex.generative_models.scaling import batch_sharding, check_rules, place, replicated, tree_shardings
-from artifex.generative_models.training.compilation import compiler_options
 from artifex.generative_models.training.state import TrainState
 
 Metrics = dict[str, Float[Array, "..."]]

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from artifex.generative_models.core.arrays import Arrays
+from artifex.generative_models.core.compilation import compiled
 from artifex.generative_models.core.configuration import (
     DiffusionConfig,
     GuidanceConfig,
@@ -307,7 +308,7 @@ def _run(
     )
 
 
-@eqx.filter_jit
+@compiled
 def _invert(model: Any, x: Array, condition: Any, times: Array) -> Float[Array, "batch ..."]:
     def one(x: Array, condition: Any) -> Array:
         denoise = model._denoiser(condition, GuidanceConfig())
@@ -316,7 +317,7 @@ def _invert(model: Any, x: Array, condition: Any, times: Array) -> Float[Array, 
     return jax.vmap(one)(x.astype(jnp.float32), condition)
 
 
-@eqx.filter_jit
+@compiled
 def _denoise(model: Any, x: Array, t: Array, condition: Any, guidance_scale: float) -> Estimate:
     def one(x: Array, t: Array, condition: Any) -> Estimate:
         denoiser: Callable[..., Estimate] = model._denoiser(condition, GuidanceConfig(scale=guidance_scale))

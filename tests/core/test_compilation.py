@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from artifex.generative_models.training import compilation
-from artifex.generative_models.training.compilation import compiler_options
+from artifex.generative_models.core import compilation
+from artifex.generative_models.core.compilation import compiled, compiler_options
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +49,30 @@ def test_other_platforms_and_other_compilers(monkeypatch):
     monkeypatch.setattr(jax, "jit", broken)
     with pytest.raises(jax.errors.JaxRuntimeError, match="out of memory"):
         compiler_options("cpu")
+
+
+def test_options_of_the_outermost_program_alone(monkeypatch):
+    """A compiled function has them where it is called from Python, and works under `jit`, `vmap` and `grad`."""
+    options = compiler_options("cpu")
+    told, traces, jit = [], [], jax.jit
+
+    def listening(*args, **kwargs):
+        told.append(kwargs.get("compiler_options"))
+        return jit(*args, **kwargs)
+
+    monkeypatch.setattr(jax, "jit", listening)
+
+    @compiled
+    def double(x):
+        traces.append(None)
+        return 2.0 * x
+
+    x = jnp.arange(3.0)
+    for _ in range(2):
+        np.testing.assert_array_equal(double(x), [0.0, 2.0, 4.0])
+    assert len(traces) == 1
+    assert told.count(options) == 1
+    np.testing.assert_array_equal(jit(lambda x: double(x))(x), [0.0, 2.0, 4.0])
+    np.testing.assert_array_equal(jit(lambda: double(np.arange(3.0)))(), [0.0, 2.0, 4.0])
+    np.testing.assert_array_equal(jax.vmap(double)(x), [0.0, 2.0, 4.0])
+    assert jax.grad(lambda x: double(x).sum())(x).tolist() == [2.0, 2.0, 2.0]
