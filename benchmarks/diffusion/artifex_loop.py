@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from artifex.generative_models.core.compilation import compiled
 from artifex.generative_models.core.configuration import (
     AdamConfig,
     DDPMConfig,
@@ -89,7 +90,7 @@ def network_alone(given: Given, blocks: Blocks) -> dict[str, Any]:
     problem, network = given.problem, load_diffusers(given.unet).network
     levels = jnp.linspace(NUM_LEVELS - 1.0, 0.0, problem.num_sampling_steps)
 
-    @eqx.filter_jit
+    @compiled
     def run(network: Any, x: jax.Array) -> jax.Array:
         def body(x: jax.Array, level: jax.Array) -> tuple[jax.Array, None]:
             return jax.vmap(lambda x: network(x, level, None))(x), None
