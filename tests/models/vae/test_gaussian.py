@@ -16,7 +16,6 @@ from artifex.generative_models.core.configuration import (
     from_yaml,
     to_yaml,
 )
-from artifex.generative_models.core.models import _map_examples
 from artifex.generative_models.core.protocols import DensityModel, LatentModel
 from artifex.generative_models.factory import create_model
 from artifex.generative_models.models.vae import VAE, initialize_output_bias
@@ -161,11 +160,16 @@ def test_output_bias_refuses_a_wrong_mean():
         initialize_output_bias(tiny_model(), np.full(EVENT_SHAPE, np.nan))
 
 
-def test_methods_compile_once(key):
+def test_methods_compile_once(key, caplog):
     """A second model of the same config reuses what the first compiled."""
     first, second = (create_model(tiny_config(), key=jax.random.key(seed)) for seed in (0, 1))
     assert jax.tree.structure(first) == jax.tree.structure(second)
-    first.importance_weighted_bound(binary_batch(), key=key, num_samples=4)
-    compiled = _map_examples._cached._cache_size()
-    second.importance_weighted_bound(binary_batch(seed=2), key=key, num_samples=4)
-    assert _map_examples._cached._cache_size() == compiled
+
+    def compilations(model, seed):
+        caplog.clear()
+        with jax.log_compiles():
+            model.importance_weighted_bound(binary_batch(seed=seed), key=key, num_samples=7)
+        return [message for message in caplog.messages if "Compiling jit(_map_examples)" in message]
+
+    assert len(compilations(first, 1)) == 1
+    assert not compilations(second, 2)
