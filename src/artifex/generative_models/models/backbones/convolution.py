@@ -57,9 +57,14 @@ class Conv2d(eqx.Module):
         """Convolve one grid."""
         if x.shape[2] != self.weight.shape[1]:
             raise ValueError(f"the convolution takes {self.weight.shape[1]} channels; got {x.shape[2]}")
-        convolve = cpu_convolution if jax.default_backend() == "cpu" else convolution
-        y = convolve(x, self.weight, self.stride, self.padding)
+        y = self._products(x)
         return y + jnp.broadcast_to(self.bias, y.shape)
+
+    def _products(self, x: Float[Array, "height width in_channels"]) -> Float[Array, "h w out_channels"]:
+        if self.weight.shape[2:] == (1, 1) and self.stride == 1:
+            return x @ self.weight[:, :, 0, 0].T
+        convolve = cpu_convolution if jax.default_backend() == "cpu" else convolution
+        return convolve(x, self.weight, self.stride, self.padding)
 
 
 def convolution(

@@ -14,8 +14,15 @@ from artifex.generative_models.models.backbones.remat import rematerialized
 from artifex.generative_models.models.backbones.stack import Stack
 
 
+_FEWEST_SCANNED = 3
+
+
 class UNetLevel(eqx.Module):
-    """The blocks of one level on the way down or up; runs of equal ones are scanned."""
+    """The blocks of one level on the way down or up; runs of three or more equal ones are scanned.
+
+    A loop keeps what the backward pass needs in arrays over its rounds, and copies into and out of them: with runs of
+    two it makes a training step a tenth slower, and saves little of the time to compile.
+    """
 
     runs: tuple[UNetBlock | Stack, ...]
     remat: Remat = eqx.field(static=True)
@@ -50,7 +57,10 @@ class UNetLevel(eqx.Module):
                     config, width, out_channels, num_axes=num_axes, has_attention=has_attention, key=key
                 )
 
-            runs.append(make(run_key) if num == 1 else Stack(make, num, remat=config.remat, key=run_key))
+            if num >= _FEWEST_SCANNED:
+                runs.append(Stack(make, num, remat=config.remat, key=run_key))
+            else:
+                runs.extend(make(key) for key in jax.random.split(run_key, num))
         self.runs = tuple(runs)
         self.remat = config.remat
 
