@@ -13,7 +13,6 @@ from artifex.generative_models.models.backbones.denoisers.unet_blocks import UNe
 from artifex.generative_models.models.backbones.remat import rematerialized
 from artifex.generative_models.models.backbones.stack import Stack
 
-
 _FEWEST_SCANNED = 3
 
 
