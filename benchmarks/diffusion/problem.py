@@ -27,7 +27,8 @@ class Problem:
         batch_size: pictures in a training step.
         num_examples: pictures in memory.
         learning_rate: of Adam.
-        steps_per_block: training steps in one timed block.
+        steps_per_block: training steps in one timed block, which `fit` makes in one call, as it does between two lines
+            of its log.
         num_samples: pictures made by one call of the sampler, the timed block of sampling.
         num_sampling_steps: of DDIM.
     """
@@ -38,7 +39,7 @@ class Problem:
     batch_size: int = 32
     num_examples: int = 640
     learning_rate: float = 1e-3
-    steps_per_block: int = 4
+    steps_per_block: int = 16
     num_samples: int = 16
     num_sampling_steps: int = 50
 
@@ -66,7 +67,14 @@ PROBLEMS = {
     "digits": Problem(side=8, channels=(32, 64), num_blocks=1, batch_size=128, num_examples=1792),
 }
 TINY = Problem(
-    side=8, channels=(8, 8), num_blocks=1, batch_size=4, num_examples=16, num_samples=2, num_sampling_steps=3
+    side=8,
+    channels=(8, 8),
+    num_blocks=1,
+    batch_size=4,
+    num_examples=16,
+    steps_per_block=4,
+    num_samples=2,
+    num_sampling_steps=3,
 )
 
 

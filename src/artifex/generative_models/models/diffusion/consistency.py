@@ -22,7 +22,7 @@ from artifex.generative_models.core.configuration import (
     SpacingConfig,
     as_config,
 )
-from artifex.generative_models.core.models import AbstractGenerativeModel, generate_examples, map_examples
+from artifex.generative_models.core.models import generate_examples, map_examples
 from artifex.generative_models.core.pretraining import check_part
 from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.random import example_keys
@@ -33,9 +33,7 @@ from artifex.generative_models.core.sampling import (
     Estimate,
     Sampled,
     check_serves,
-    checked_times,
     make_sampler,
-    make_times,
 )
 from artifex.generative_models.core.trainable import Buffer
 from artifex.generative_models.models.backbones.conditions import flagged_condition
@@ -45,6 +43,7 @@ from artifex.generative_models.models.diffusion.levels import network_level
 from artifex.generative_models.models.diffusion.model import GaussianDiffusion
 from artifex.generative_models.models.diffusion.paths import AbstractPath, make_path
 from artifex.generative_models.models.diffusion.predictions import AbstractPrediction, make_prediction
+from artifex.generative_models.models.diffusion.stepped import AbstractSteppedModel
 from artifex.generative_models.models.diffusion.times import draw_times_batch
 
 
@@ -56,7 +55,7 @@ class _Teacher(eqx.Module):
 
 
 @register_model(ConsistencyConfig)
-class ConsistencyModel(AbstractGenerativeModel):
+class ConsistencyModel(AbstractSteppedModel):
     """A consistency function on a Gaussian path, trained from data or from a teacher's ODE.
 
     >>> from artifex.generative_models.factory import create_model
@@ -194,15 +193,6 @@ class ConsistencyModel(AbstractGenerativeModel):
         metrics = jax.tree.map(jnp.mean, metrics)
         return LossOutput(total=metrics["loss"], metrics=metrics)
 
-    def times(
-        self, num_steps: int | None = None, spacing: SpacingConfig | str | None = None
-    ) -> Float[Array, " stops"]:
-        """Times at which sampling stops, from noise to 0; by default those of the config."""
-        config = self.config
-        num_steps = config.num_sampling_steps if num_steps is None else num_steps
-        spacing = config.spacing if spacing is None else as_config(SpacingConfig, spacing)
-        return make_times(spacing, self.path, num_steps)
-
     def sample(
         self,
         n_samples: int,
@@ -237,9 +227,7 @@ class ConsistencyModel(AbstractGenerativeModel):
                 self.config.sampler if sampler is None else as_config(SamplerConfig, sampler)
             )
         check_serves(sampler, is_consistency=True)
-        if times is not None and (num_steps is not None or spacing is not None):
-            raise ValueError("give `times`, or `num_steps` and `spacing`, but not both")
-        stops = self.times(num_steps, spacing) if times is None else checked_times(times)
+        stops = self._stops(num_steps, spacing, times)
         request = _Request(self, sampler, stops, keep_trajectory)
         return generate_examples(
             _sample_one, request, n_samples, key=key, condition=condition, chunk_size=chunk_size

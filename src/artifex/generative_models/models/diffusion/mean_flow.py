@@ -20,17 +20,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from artifex.generative_models.core.arrays import Arrays
-from artifex.generative_models.core.configuration import MeanFlowConfig, SpacingConfig, as_config
-from artifex.generative_models.core.models import AbstractGenerativeModel, generate_examples
+from artifex.generative_models.core.configuration import MeanFlowConfig, SpacingConfig
+from artifex.generative_models.core.models import generate_examples
 from artifex.generative_models.core.protocols import LossOutput
 from artifex.generative_models.core.random import example_keys
 from artifex.generative_models.core.registry import register_model
-from artifex.generative_models.core.sampling import Sampled, checked_times, make_times
+from artifex.generative_models.core.sampling import Sampled
 from artifex.generative_models.models.backbones.conditions import flagged_condition
 from artifex.generative_models.models.backbones.denoisers import AbstractDenoiserNetwork, make_denoiser
 from artifex.generative_models.models.backbones.noise_levels import sinusoidal_features
 from artifex.generative_models.models.diffusion.levels import network_level
 from artifex.generative_models.models.diffusion.paths import LinearPath
+from artifex.generative_models.models.diffusion.stepped import AbstractSteppedModel
 from artifex.generative_models.models.diffusion.times import draw_times_batch
 
 _NUM_FEATURES = 32  # of the interval's length
@@ -40,7 +41,7 @@ Scalar = Float[Array, ""]
 
 
 @register_model(MeanFlowConfig)
-class MeanFlow(AbstractGenerativeModel):
+class MeanFlow(AbstractSteppedModel):
     """A network of the average velocity; the length of the interval is a part of its condition.
 
     >>> from artifex.generative_models.factory import create_model
@@ -135,15 +136,6 @@ class MeanFlow(AbstractGenerativeModel):
         metrics = jax.tree.map(jnp.mean, metrics)
         return LossOutput(total=metrics["loss"], metrics=metrics)
 
-    def times(
-        self, num_steps: int | None = None, spacing: SpacingConfig | str | None = None
-    ) -> Float[Array, " stops"]:
-        """Times at which sampling stops, from noise to 0; by default those of the config."""
-        config = self.config
-        num_steps = config.num_sampling_steps if num_steps is None else num_steps
-        spacing = config.spacing if spacing is None else as_config(SpacingConfig, spacing)
-        return make_times(spacing, self.path, num_steps)
-
     def sample(
         self,
         n_samples: int,
@@ -178,9 +170,7 @@ class MeanFlow(AbstractGenerativeModel):
                 f"a mean flow takes no `sampler`, as its network gives whole steps; got {sampler!r}. Leave it out, or "
                 "train a `flow_matching` model"
             )
-        if times is not None and (num_steps is not None or spacing is not None):
-            raise ValueError("give `times`, or `num_steps` and `spacing`, but not both")
-        stops = self.times(num_steps, spacing) if times is None else checked_times(times)
+        stops = self._stops(num_steps, spacing, times)
         request = _Request(self, stops, keep_trajectory)
         return generate_examples(
             _sample_one, request, n_samples, key=key, condition=condition, chunk_size=chunk_size

@@ -20,7 +20,6 @@ from artifex.generative_models.core.configuration import (
     as_config,
 )
 from artifex.generative_models.core.models import (
-    AbstractGenerativeModel,
     checked_batch,
     generate_examples,
 )
@@ -32,10 +31,8 @@ from artifex.generative_models.core.sampling import (
     Sampled,
     check_serves,
     make_sampler,
-    make_times,
 )
 from artifex.generative_models.models.diffusion.latents import follow
-from artifex.generative_models.models.diffusion.paths import AbstractPath
 from artifex.generative_models.models.diffusion.requests import (
     Inputs,
     Request,
@@ -46,14 +43,13 @@ from artifex.generative_models.models.diffusion.requests import (
     targets_for,
     times_for,
 )
+from artifex.generative_models.models.diffusion.stepped import AbstractSteppedModel
 
 
-class AbstractSampledDiffusion(AbstractGenerativeModel):
+class AbstractSampledDiffusion(AbstractSteppedModel):
     """A denoiser for each condition, on a path: all that sampling needs."""
 
-    # Narrower than in the base, which is safe for a field that never changes.
-    config: eqx.AbstractVar[DiffusionConfig]  # pyright: ignore[reportIncompatibleVariableOverride]
-    path: eqx.AbstractVar[AbstractPath]
+    config: eqx.AbstractVar[DiffusionConfig]
 
     @abc.abstractmethod
     def _denoiser(
@@ -63,17 +59,6 @@ class AbstractSampledDiffusion(AbstractGenerativeModel):
         guide: "AbstractSampledDiffusion | None" = None,
     ) -> Denoiser:
         """The model with its condition, led away from itself without one, or from another model."""
-
-    def times(
-        self, num_steps: int | None = None, spacing: SpacingConfig | str | None = None
-    ) -> Float[Array, " stops"]:
-        """Times at which sampling stops, from noise to 0; by default those of the config."""
-        config = self.config
-        return make_times(
-            config.spacing if spacing is None else as_config(SpacingConfig, spacing),
-            self.path,
-            config.num_sampling_steps if num_steps is None else num_steps,
-        )
 
     def sample(
         self,
