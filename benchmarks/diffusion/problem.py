@@ -27,8 +27,7 @@ class Problem:
         batch_size: pictures in a training step.
         num_examples: pictures in memory.
         learning_rate: of Adam.
-        steps_per_block: training steps in one timed block, which `fit` makes in one call, as it does between two lines
-            of its log.
+        steps_per_block: training steps in one timed block, as many as `fit` makes in one call by default.
         num_samples: pictures made by one call of the sampler, the timed block of sampling.
         num_sampling_steps: of DDIM.
     """

@@ -39,6 +39,17 @@ def test_cpu_convolution_is_the_convolution(key, stride, size, padding, shape):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), ours, theirs)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [1, 3])
+def test_layer_is_the_convolution_of_equinox(key, size, stride):
+    """A kernel of one pixel too, which is a product of matrices."""
+    x_key, layer_key = jax.random.split(key)
+    x = jax.random.normal(x_key, (3, 6, 5))
+    theirs = eqx.nn.Conv2d(3, 4, size, stride, size // 2, key=layer_key)
+    ours = Conv2d(theirs.weight, theirs.bias[:, 0, 0], stride=stride)
+    np.testing.assert_allclose(ours(channels_last(x)), channels_last(theirs(x)), rtol=1e-5, atol=1e-5)
+
+
 def test_layer_adds_its_bias_and_checks_channels():
     """The bias is one number a channel; a wrong number of channels is an error."""
     layer = Conv2d(jnp.zeros((2, 3, 3, 3)), jnp.array([1.0, -2.0]))

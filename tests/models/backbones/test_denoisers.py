@@ -192,6 +192,13 @@ def test_equal_blocks_are_scanned(key):
     ]
 
 
+def test_runs_of_two_blocks_are_not_scanned(key):
+    unet = eqx.filter_eval_shape(
+        make_denoiser, UNetConfig(channels=(8, 12), num_blocks=2), SHAPE, condition_size=0, key=key
+    )
+    assert [[type(run) is Stack for run in level.runs] for level in unet.down] == [[False] * 2] * 2
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [

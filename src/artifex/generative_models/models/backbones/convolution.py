@@ -61,6 +61,7 @@ class Conv2d(eqx.Module):
         return y + jnp.broadcast_to(self.bias, y.shape)
 
     def _products(self, x: Float[Array, "height width in_channels"]) -> Float[Array, "h w out_channels"]:
+        # As a convolution, the derivative of a kernel of one pixel would have a kernel as large as the grid.
         if self.weight.shape[2:] == (1, 1) and self.stride == 1:
             return x @ self.weight[:, :, 0, 0].T
         convolve = cpu_convolution if jax.default_backend() == "cpu" else convolution
