@@ -154,18 +154,27 @@ def ratios(seconds: Mapping[str, Sequence[float]], of: str) -> dict[str, Spread]
 
 def machine() -> dict[str, Any]:
     """What the numbers depend on; nothing that names the machine or its owner."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        model = lines[0].split(":", 1)[1].strip() if lines else model
+    described = _described_cpu()
+    flags = described.get("flags", "").split()
+    vectors = next((name for name in ("avx512f", "avx2", "avx") if name in flags), None)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "cpu": model,
+        "cpu": described.get("model name") or platform.processor() or platform.machine(),
+        "vectors": vectors,
         "cores": cores,
         "system": platform.system(),
         "load_average_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     }
+
+
+def _described_cpu() -> dict[str, str]:
+    """What Linux says of the first core; elsewhere nothing."""
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return {}
+    first = info.read_text().split("\n\n")[0]
+    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
 
 
 def write_result(name: str, result: Mapping[str, Any], folder: Path = RESULTS) -> Path:

@@ -106,6 +106,7 @@ def test_result_file_names_the_machine_but_not_its_place(tmp_path):
     written = json.loads(path.read_text())
     assert set(written) == {"date", "machine"}
     assert written["machine"]["cores"] >= 1
+    assert written["machine"]["vectors"] in {"avx512f", "avx2", "avx", None}
     assert "/" not in written["machine"]["cpu"].replace(" / ", "")
     assert list(tmp_path.iterdir()) == [path]
 
