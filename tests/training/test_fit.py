@@ -128,13 +128,31 @@ def test_events_come_in_order(model):
     assert [event.step for event in record.events if isinstance(event, Reached)] == [20, 40]
 
 
-def test_a_period_that_does_not_fit_shortens_the_calls(model):
-    """A callback every 4 steps and a log every 10 leave calls of 2 steps; the numbers do not change."""
+def test_periods_that_do_not_fit_share_one_program(model):
+    """A callback every 4 steps and a log every 10: calls of 4 and 2 steps, traced once; the numbers do not change."""
     record = Record(every=4)
     result = run(model, callbacks=[record])
     steps = [event.step for event in record.events if isinstance(event, Advanced)]
-    assert steps == list(range(2, 41, 2))
+    assert steps == [4, 8, 10, 12, 16, 20, 24, 28, 30, 32, 36, 40]
+    assert result.num_traces == 1
     assert_same_bits(result, run(model))
+
+
+@pytest.mark.parametrize("iterable", [False, True])
+def test_a_last_call_of_fewer_steps_is_the_same_program(model, iterable):
+    """23 steps as 5 + 5 + 5 + 4 + 4 and one by one: one trace, the same bits, and each step's loss counts once."""
+    x = toy_data()
+    data = [x[i : i + 8] for i in range(0, 64, 8)] if iterable else x
+    config = CONFIG.replace(num_steps=23, log_every=23)
+    record = Record()
+    result = run(model, data, config=config, callbacks=[record])
+    one_by_one = run(model, data, config=config.replace(steps_per_dispatch=1))
+    steps = [event.step for event in record.events if isinstance(event, Advanced)]
+    assert steps == [5, 10, 15, 19, 23]
+    assert result.num_traces == one_by_one.num_traces == 1
+    assert float(result.state.model.seen.value) == 23 * 8
+    assert_same_bits(result, one_by_one)
+    assert result.records[-1]["loss"] == pytest.approx(one_by_one.records[-1]["loss"], rel=1e-6)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

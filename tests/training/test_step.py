@@ -113,7 +113,7 @@ def test_a_step_that_is_not_finite_changes_nothing(model, key, policy, count):
 
 
 def test_many_steps_in_one_call_give_the_same_bits(model, key):
-    """Six steps as 6 x 1 and as 1 x 6; traced once for each length; the old state is donated."""
+    """Six steps as 6 x 1 and as 1 x 6; traced once; the old state is donated."""
     optimizer = optax.adam(0.05)
     x = toy_data(48).reshape(6, 8, 3)
     state = init_state(Location(LocationConfig(noise=0.3), key=key), optimizer, key=key, use_ema=True)
@@ -135,6 +135,23 @@ def test_many_steps_in_one_call_give_the_same_bits(model, key):
         np.testing.assert_array_equal(
             jax.random.key_data(a) if a is one.key else a, jax.random.key_data(b) if b is many.key else b
         )
+
+
+def test_fewer_steps_than_items_are_the_same_program(model, key):
+    """Two of six items: the state after two, metrics of two, no second trace; a number out of range is an error."""
+    optimizer = optax.adam(0.05)
+    x = toy_data(48).reshape(6, 8, 3)
+    step = make_train_step(init_state(model, optimizer, key=key), optimizer, mesh=one_device())
+    expected, _ = step.run(step.place(init_state(model, optimizer, key=key)), {"x": x[:2]}, 0)
+    traces = step.num_traces
+    step.run(step.place(init_state(model, optimizer, key=key)), {"x": x}, 0)
+    some, metrics = step.run(step.place(init_state(model, optimizer, key=key)), {"x": x}, 0, num_steps=2)
+    assert step.num_traces == traces + 1
+    assert int(some.step) == 2
+    np.testing.assert_array_equal(metrics["finite"], [1, 1, 0, 0, 0, 0])
+    np.testing.assert_array_equal(some.model.location, expected.model.location)
+    with pytest.raises(ValueError, match="must lie in 1 to 6"):
+        step.run(some, {"x": x}, 2, num_steps=7)
 
 
 def test_after_a_stop_nothing_moves(model, key):

@@ -71,7 +71,7 @@ class FitResult:
         state: the whole state, from which training could go on.
         records: logged metrics, oldest first.
         reason: `finished`, or why a callback stopped the run.
-        num_traces: how often the training step was traced: one for each number of steps per call.
+        num_traces: how often the training step was traced.
     """
 
     model: Any
@@ -241,17 +241,21 @@ class _Run:
     def _loop(self, signals: SignalWatch) -> None:
         config = self.config
         periods = [config.log_every, *(callback.every for callback in self._callbacks if callback.every)]
-        chunk = _steps_per_call(config.steps_per_dispatch, periods)
-        waiting: deque[tuple[int, Any]] = deque()
+        length = _even_part(min(config.num_steps, *periods), config.steps_per_dispatch)
+        waiting: deque[tuple[int, int, Any]] = deque()
         window: list[dict[str, np.ndarray]] = []
         while self.step < config.num_steps and not signals.received and self._stop_reason is None:
-            num = min(chunk - self.step % chunk, config.num_steps - self.step)
+            # Every event falls on the end of a call.
+            until_event = (period - self.step % period for period in periods)
+            num = _even_part(min(config.num_steps - self.step, *until_event), length)
             items = self._batches.take(num)
             _check_values(self.state.model, self._batches, items)
-            items = self._on_mesh(items)
+            items = self._on_mesh(_lengthened(items, length))
             self._initialize(items)
-            self.state, metrics = self._compiled.run(self.state, items, self.step, resident=self._resident)
-            waiting.append((self.step, metrics))
+            self.state, metrics = self._compiled.run(
+                self.state, items, self.step, resident=self._resident, num_steps=num
+            )
+            waiting.append((self.step, num, metrics))
             self.step += num
             self._tell(Advanced(self.step))
             at_event = self.step == config.num_steps or any(self.step % period == 0 for period in periods)
@@ -283,9 +287,9 @@ class _Run:
             return jax.tree.map(lambda a: jax.make_array_from_process_local_data(sharding, a), items)
         return jax.tree.map(lambda a: place(a, sharding), items)
 
-    def _fetch(self, start: int, metrics: Any) -> dict[str, np.ndarray]:
+    def _fetch(self, start: int, num: int, metrics: Any) -> dict[str, np.ndarray]:
         """Metrics of one call on the host; a step that was not finite ends the run here, if it shall."""
-        fetched = jax.device_get(metrics)
+        fetched = {name: column[:num] for name, column in jax.device_get(metrics).items()}
         bad = np.flatnonzero(fetched["finite"] == 0)
         if bad.size and self.config.nonfinite == "stop":
             self.step = start + int(bad[0])
@@ -349,10 +353,17 @@ def _check_values(model: Any, batches: AbstractBatches, arrays: Any) -> None:
         check_examples(config, {k: v for k, v in arrays.items() if is_raw or k == "condition"})
 
 
-def _steps_per_call(limit: int, periods: Sequence[int]) -> int:
-    """The largest number of steps up to `limit` after which every event falls on the end of a call."""
-    common = math.gcd(*periods)
-    return max(size for size in range(1, limit + 1) if common % size == 0)
+def _even_part(total: int, limit: int) -> int:
+    """The largest part of a number that is cut as evenly as can be into as few parts of at most `limit` as can be."""
+    return math.ceil(total / math.ceil(total / limit))
+
+
+def _lengthened(items: Any, length: int) -> Any:
+    """As many entries as every call takes, so that all run the same program; those at the end are not used."""
+    num = jax.tree.leaves(items)[0].shape[0]
+    return (
+        items if num == length else jax.tree.map(lambda a: a[np.minimum(np.arange(length), num - 1)], items)
+    )
 
 
 def _seed(key: Key[Array, ""]) -> int:

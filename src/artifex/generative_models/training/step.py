@@ -45,6 +45,7 @@ def train_step(
     precision: Precision = "float32",
     accumulate_steps: int = 1,
     nonfinite: Literal["stop", "skip"] = "stop",
+    running: bool | Bool[Array, ""] = True,
 ) -> tuple[TrainState, Metrics]:
     """One update of the parameters; pure.
 
@@ -56,9 +57,11 @@ def train_step(
         precision: type in which the networks compute.
         accumulate_steps: the batch is worked off in so many equal parts.
         nonfinite: after a loss or gradient that is not finite, `stop` keeps the count, `skip` advances it.
+        running: False: nothing moves, as after a stop.
 
     Returns:
-        The new state, and metrics of this step: those of the loss, `grad_norm`, and `finite` (1 or 0).
+        The new state, and metrics of this step: those of the loss, `grad_norm`, and `finite`: 1, or 0 where the
+            parameters stayed as they were.
     """
     key, _ = step_keys(state)
     batch = jax.tree.map(jnp.asarray, dict(batch))
@@ -77,10 +80,11 @@ def train_step(
         step=state.step,
         key=state.key,
     )
-    new = _select(finite, new, state)
-    advance = finite if nonfinite == "stop" else True
+    moves = finite & running
+    new = _select(moves, new, state)
+    advance = moves if nonfinite == "stop" else running
     new = eqx.tree_at(lambda s: s.step, new, state.step + jnp.asarray(advance, jnp.int32))
-    return new, {**metrics, "grad_norm": norm, "finite": jnp.asarray(finite, jnp.float32)}
+    return new, {**metrics, "grad_norm": norm, "finite": jnp.asarray(moves, jnp.float32)}
 
 
 def _gradient(
@@ -151,13 +155,13 @@ class CompiledTrainStep:
         mesh: the devices.
         replicated: sharding of an array that every device holds whole.
         items_sharding: sharding of the `items` of `run`: split along their second axis.
-        num_traces: how often the step has been traced: once for each number of steps per call.
+        num_traces: how often the program has been traced: once for each length of `items`.
     """
 
     def __init__(
         self,
         state: TrainState,
-        step: Callable[[TrainState, Any], tuple[TrainState, Metrics]],
+        step: Callable[..., tuple[TrainState, Metrics]],
         mesh: jax.sharding.Mesh,
         prepare: Callable[..., dict[str, PyTree[Array]]],
         rules: Sequence[ShardingRuleConfig],
@@ -174,28 +178,41 @@ class CompiledTrainStep:
         self._is_array = [eqx.is_array(leaf) for leaf in leaves]
         self._static_leaves = [leaf for leaf in leaves if not eqx.is_array(leaf)]
 
+        # Traced once, though its results' shapes are needed before the loop.
+        @jax.jit
+        def one(arrays: list[Array], resident: Any, item: Any, due: Array) -> tuple[list[Array], Metrics]:
+            state = self._join(arrays)
+            _, data_key = step_keys(state)
+            batch = prepare(resident, item, key=data_key)
+            # After a stop the count has fallen behind the data, and nothing may move any more.
+            new, metrics = step(state, batch, running=state.step == due)
+            return self._arrays(new), metrics
+
         # The program takes and gives a flat list: walking over a model of many layers takes the host longer than
         # the dispatch itself.
-        def run(arrays: list[Array], resident: Any, items: Any, start: Array) -> tuple[list[Array], Metrics]:
+        def run(
+            arrays: list[Array], resident: Any, items: Any, start: Array, num_steps: Array
+        ) -> tuple[list[Array], Metrics]:
             self.num_traces += 1
 
-            def one(arrays: list[Array], item_and_offset: Any) -> tuple[list[Array], Metrics]:
-                item, offset = item_and_offset
-                state = self._join(arrays)
-                _, data_key = step_keys(state)
-                new, metrics = step(state, prepare(resident, item, key=data_key))
-                # After a stop the count has fallen behind the data, and nothing may move any more.
-                running = state.step == start + offset
-                new = _select(running, self._arrays(new), arrays)
-                return new, {**metrics, "finite": metrics["finite"] * running}
+            def take(offset: Any) -> Any:
+                return jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, offset, 0, False), items)
+
+            def body(offset: Array, carry: tuple[list[Array], Metrics]) -> tuple[list[Array], Metrics]:
+                arrays, columns = carry
+                arrays, metrics = one(arrays, resident, take(offset), start + offset)
+                put = lambda column, value: column.at[offset].set(value)  # noqa: E731
+                return arrays, jax.tree.map(put, columns, metrics)
 
             length = jax.tree.leaves(items)[0].shape[0]
-            return jax.lax.scan(one, arrays, (items, jnp.arange(length)))
+            _, metrics = jax.eval_shape(one, arrays, resident, take(0), start)
+            columns = jax.tree.map(lambda value: jnp.zeros((length, *value.shape), value.dtype), metrics)
+            return jax.lax.fori_loop(0, num_steps, body, (arrays, columns))
 
         self._run = jax.jit(
             run,
             donate_argnums=0,
-            in_shardings=(self._shardings, whole, items, whole),
+            in_shardings=(self._shardings, whole, items, whole, whole),
             out_shardings=(self._shardings, whole),
             compiler_options=compiler_options(mesh.devices.flat[0].platform),
         )
@@ -247,25 +264,32 @@ class CompiledTrainStep:
         return state, jax.tree.map(lambda leaf: leaf[0], metrics)
 
     def run(
-        self, state: TrainState, items: Any, start: int, *, resident: Any = ()
+        self, state: TrainState, items: Any, start: int, *, resident: Any = (), num_steps: int | None = None
     ) -> tuple[TrainState, Metrics]:
-        """As many steps as `items` has entries, in one call of the compiled program.
+        """Several steps in one call of the compiled program.
 
         Args:
             state: the run so far; donated.
-            items: what `prepare` makes batches from, shape `(num_steps, batch, ...)`.
+            items: what `prepare` makes batches from, shape `(length, batch, ...)`.
             start: the step at which `items` begin; a state that has stopped before it stays as it is.
             resident: arrays on the devices that `prepare` takes from.
+            num_steps: so many, with the first of `items`; None: as many as there are. Compiled once for all numbers.
 
         Returns:
-            The new state, and the metrics of each step, shape `(num_steps,)`.
+            The new state, and the metrics of each step, as many as `items`, with zeros after `num_steps`.
         """
-        arrays, metrics = self._run(self._arrays(state), resident, items, np.int32(start))
+        length: int = jax.tree.leaves(items)[0].shape[0]
+        num_steps = length if num_steps is None else num_steps
+        if not 1 <= num_steps <= length:
+            raise ValueError(f"`num_steps` must lie in 1 to {length}, the number of `items`; got {num_steps}")
+        arrays, metrics = self._run(
+            self._arrays(state), resident, items, np.int32(start), np.int32(num_steps)
+        )
         return self._join(arrays), metrics
 
     def lower(self, state: TrainState, items: Any, *, resident: Any = ()) -> jax.stages.Lowered:
         """The program before compilation, for memory and cost analysis."""
-        return self._run.lower(self._arrays(state), resident, items, np.int32(0))
+        return self._run.lower(self._arrays(state), resident, items, np.int32(0), np.int32(1))
 
 
 def _batch_itself(resident: Any, item: Any, *, key: Key[Array, ""]) -> Any:
@@ -296,7 +320,7 @@ def make_train_step(
         options: further arguments of `train_step`.
     """
 
-    def step(state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
-        return train_step(state, batch, optimizer=optimizer, **options)
+    def step(state: TrainState, batch: Any, *, running: Bool[Array, ""]) -> tuple[TrainState, Metrics]:
+        return train_step(state, batch, optimizer=optimizer, running=running, **options)
 
     return CompiledTrainStep(state, step, mesh, prepare, rules)
