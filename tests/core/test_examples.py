@@ -46,6 +46,15 @@ def test_entries_out_of_range():
     check_examples(config.replace(likelihood=NormalConfig()), {"x": np.array([-300.0, 300.0])})
 
 
+def test_stored_pixels():
+    """Bytes of an image are no numbers to learn, for a model of any number; bits and the same numbers as floats are."""
+    config, pixels = VAEConfig(likelihood=NormalConfig()), np.array([0, 255], np.uint8)
+    with pytest.raises(ValueError, match=r"got uint8 up to 255, as pixels are stored\. Scale them"):
+        check_examples(config, {"x": pixels})
+    check_examples(config, {"x": pixels.astype(np.float32)})
+    check_examples(config, {"x": np.minimum(pixels, 1)})
+
+
 @pytest.mark.parametrize("label", [-1, 3])
 def test_labels_out_of_range(label):
     config = VAEConfig(num_classes=3)

@@ -272,6 +272,8 @@ def test_wrong_use(guided_model, key):
         plain.sample(1, key=key, guidance_scale=3.0)
     with pytest.raises(ValueError, match="`num_steps` must"):
         guided_model.sample(1, key=key, condition=0, num_steps=0)
+    with pytest.raises(TypeError, match="num_steps"):
+        guided_model.sample(1, key=key, condition=0, num_steps=2.5)
     with pytest.raises(ValueError, match=r"\[1, 1000\]"):
         guided_model.sample(1, key=key, condition=0, num_steps=2000, spacing=LeadingSpacingConfig())
     with pytest.raises(ValueError, match="class labels must lie in"):

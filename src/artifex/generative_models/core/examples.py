@@ -48,6 +48,8 @@ def check_examples(config: ModelConfig, batch: Mapping[str, PyTree[Any]]) -> Non
 def check_support(config: ModelConfig, x: Any) -> None:
     """Raise unless all examples are such that a model can give them, by their entries' `value_range`.
 
+    Where any number is in the range, those of uint8 are not: they are pixels that nobody has scaled.
+
     A family whose examples have to be more than numbers of an interval enters its config here.
 
     Args:
@@ -59,6 +61,7 @@ def check_support(config: ModelConfig, x: Any) -> None:
     """
     limits = value_range(config)
     if limits is None:
+        _check_not_stored_pixels(x)
         return
     low, high = float(x.min()), float(x.max())
     width = limits[1] - limits[0]
@@ -83,6 +86,14 @@ def check_support(config: ModelConfig, x: Any) -> None:
         f"`x` must lie in [{limits[0]:g}, {limits[1]:g}], {meaning}; got values from {low:g} to {high:g}",
         fix,
     )
+
+
+def _check_not_stored_pixels(x: Any) -> None:
+    if x.dtype == np.uint8 and x.size and x.max() > 1:
+        raise ValueError(
+            f"`x` must be numbers of the scale that the model learns; got uint8 up to {int(x.max())}, as pixels are "
+            "stored. Scale them, for images x / 127.5 - 1, or give x.astype(np.float32) if these numbers are meant."
+        )
 
 
 def outside_error(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
+import numpy as np
 from jaxtyping import Array, Float
 
 from artifex.generative_models.core.configuration import SpacingConfig, as_config
@@ -22,6 +23,8 @@ class AbstractSteppedModel(AbstractGenerativeModel):
         self, num_steps: int | None = None, spacing: SpacingConfig | str | None = None
     ) -> Float[Array, " stops"]:
         """Times at which sampling stops, from noise to 0; by default those of the config."""
+        if not isinstance(num_steps, int | np.integer | None):
+            raise TypeError(f"`num_steps` must be an integer; got {num_steps!r}")
         return make_times(
             self.config.spacing if spacing is None else as_config(SpacingConfig, spacing),
             self.path,

@@ -9,6 +9,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, Num
 
 from artifex.generative_models.core.arrays import Arrays
@@ -190,6 +191,8 @@ class TokenDiffusion(AbstractDensityModel):
     def times(self, num_steps: int | None = None) -> Float[Array, " stops"]:
         """Times at which sampling stops: equal steps from 1 to 0; by default as many as the config says."""
         num_steps = self.config.num_sampling_steps if num_steps is None else num_steps
+        if not isinstance(num_steps, int | np.integer):
+            raise TypeError(f"`num_steps` must be an integer; got {num_steps!r}")
         if num_steps < 1:
             raise ValueError(f"`num_steps` must be at least 1; got {num_steps}")
         return jnp.linspace(1.0, 0.0, num_steps + 1)
