@@ -9,6 +9,7 @@ A step whose loss or gradient is not finite changes nothing. What happens then i
 `skip` the count goes on with the next batch; with `stop` the count stands still, and so does every later step.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -201,7 +202,7 @@ class CompiledTrainStep:
             def body(offset: Array, carry: tuple[list[Array], Metrics]) -> tuple[list[Array], Metrics]:
                 arrays, columns = carry
                 arrays, metrics = one(arrays, resident, take(offset), start + offset)
-                put = lambda column, value: column.at[offset].set(value)  # noqa: E731
+                put = functools.partial(jax.lax.dynamic_update_index_in_dim, index=offset, axis=0)
                 return arrays, jax.tree.map(put, columns, metrics)
 
             length = jax.tree.leaves(items)[0].shape[0]
